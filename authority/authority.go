@@ -1,0 +1,118 @@
+// Package authority is what a document grants: typed, closed, with every default written out.
+//
+//	doc, err := document.Parse("cell.yaml", data)
+//	a, err := authority.Of(doc, authority.Place{WorkingDirectory: "/src"})
+//	a.Files.At("/usr/share") // Read|Exec
+//
+// Nothing is granted that is not in an Authority, and nothing here depends on a machine: whether a host can
+// enforce it is the question of package plan. The package does no I/O.
+package authority
+
+import "time"
+
+// An Authority is everything that one command may do. Its values are not changed after Of returned it.
+type Authority struct {
+	ID       string     // the cell's name, spec.id
+	Command  Command    // what runs; Argv is empty when the document has no run
+	Work     Work       // the working directory
+	Files    Grants     // granted paths besides the working directory and the system directories
+	Syscalls string     // seccomp profile: "hardened", "strict", …
+	Limits   Limits     // how much
+	Network  []Rule     // names and ports that may be reached; empty means none
+	Secrets  []string   // names of the secrets that are delivered
+	Exports  []Artifact // files that leave the cell
+	Demands  []Demand   // further things that the document asks of a backend
+	Clocks   bool       // a time namespace of its own
+}
+
+// A Command is what runs in the cell, and as whom.
+type Command struct {
+	Argv     []string   // at least one, as given
+	Env      []Variable // the whole environment, in order
+	Hostname string     // of the UTS namespace
+	User     *User      // the ids that the command sees; nil: the plan chooses
+	Terminal bool       // a terminal of its own on standard input, output and error
+}
+
+// Path is the PATH that a command has unless its document sets another one.
+const Path = "/usr/bin:/bin:/usr/local/bin"
+
+// Lookup returns the value of an environment variable of the command.
+func (c Command) Lookup(name string) (string, bool) {
+	for _, v := range c.Env {
+		if v.Name == name {
+			return v.Value, true
+		}
+	}
+	return "", false
+}
+
+// A Variable is one environment variable.
+type Variable struct{ Name, Value string }
+
+// A User is a user and a group id as seen inside the cell. Neither is an id on the host.
+type User struct{ UID, GID uint32 }
+
+// Work is the working directory of the command.
+type Work struct {
+	Path string // absolute; the same inside and outside
+	Mode Mode
+	From string // where the document says so, for messages; "" if it is a default
+}
+
+// A Mode says what the cell's working directory is.
+type Mode string
+
+// The modes of a working directory.
+const (
+	Overlay Mode = "overlay" // the host's files, copy-on-write: changes go to the scratch space and are listed
+	Read    Mode = "read"    // the host's files, not writable
+	Write   Mode = "write"   // the host's files, written directly
+	Empty   Mode = "empty"   // an empty folder in the scratch space
+)
+
+// Limits bound what the command uses. Zero means that the document sets none.
+type Limits struct {
+	Lifetime  time.Duration // of the whole cell, always set
+	Wall      time.Duration // of the command, from its start; at most Lifetime
+	WallFrom  string        // the field that set Wall: spec.run.timeoutMs, or spec.lifetime.ttlSeconds
+	Grace     time.Duration // between SIGTERM and SIGKILL when the time is over
+	Memory    uint64        // bytes, of all processes together
+	CPU       CPU           // processor time, of all processes together
+	Processes uint64        // processes and threads at once
+	OpenFiles uint64        // descriptors of one process
+	FileSize  uint64        // bytes, of one file
+	Scratch   uint64        // bytes in the scratch space: /tmp, /dev/shm, changed files
+	Output    uint64        // bytes on standard output and standard error together
+}
+
+// Defaults of Limits: what a cell gets whose document says nothing.
+const (
+	DefaultProcesses = 4096    // ends a fork bomb; a parallel build of 64 jobs needs a few hundred
+	DefaultOpenFiles = 1024    // the soft limit that programs meet everywhere; the hard one is HardOpenFiles
+	HardOpenFiles    = 65536   // servers and JVMs raise their own soft limit up to here
+	DefaultScratch   = 1 << 30 // memory-backed, so a bound is a must; a build of a large program fits
+)
+
+// CPU is a share of processor time: Quota in each Period. The zero value is no limit.
+type CPU struct{ Quota, Period time.Duration }
+
+// A Rule lets the command reach one host on one port.
+type Rule struct {
+	Host     string
+	Port     uint16
+	Protocol string // "" if the document names none
+	From     string // spec.authority.egressRules[2]
+}
+
+// An Artifact is a file that leaves the cell at its end.
+type Artifact struct {
+	Name, Path, Target string
+	From               string // spec.export.artifacts[0]
+}
+
+// A Demand is a part of the document that a backend must enforce or refuse and that has no richer type here yet.
+type Demand struct {
+	From string // path in the document: spec.ingress
+	What string // in words: "fetching inputs"
+}

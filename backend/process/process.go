@@ -1,0 +1,169 @@
+//go:build linux && (amd64 || arm64)
+
+// Package process is the backend that makes a cell of Linux processes: namespaces, an own root, Landlock, seccomp, rlimits.
+//
+//	c, err := process.Backend{}.Build(ctx, p, streams)
+//
+// It carries out a plan and decides nothing: what is built, and what must be seen when it stands, is in the plan. It works the same
+// for root and for an ordinary user; only who writes the identity maps and who opens the granted trees differs.
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	"cellos.io/cellos/cell"
+	"cellos.io/cellos/cellinit"
+	"cellos.io/cellos/plan"
+	"cellos.io/cellos/spawn"
+	"cellos.io/cellos/sysabi"
+	"cellos.io/cellos/table"
+)
+
+// Backend builds cells of Linux processes. The zero value is ready.
+type Backend struct{}
+
+var _ cell.Backend = Backend{}
+
+// Build builds the cell and returns when its first process stands, before anything is measured. Cancelling the context ends it.
+func (Backend) Build(ctx context.Context, p *plan.Plan, s cell.Streams) (cell.Cell, error) {
+	c := &processCell{plan: p, done: make(chan struct{})}
+	started := make(chan error, 1)
+	// PR_SET_PDEATHSIG fires when the thread that made the child ends, not the program (prctl(2)): the child is made by a
+	// thread that lives as long as the cell.
+	go func() {
+		runtime.LockOSThread()
+		started <- c.start(s)
+		<-c.done
+		runtime.UnlockOSThread()
+	}()
+	if err := <-started; err != nil {
+		c.Destroy()
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { c.proc.Kill() })
+	err := c.proc.Executed()
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		c.Destroy()
+		return nil, explain(err)
+	}
+	return c, nil
+}
+
+// A processCell is one cell.
+type processCell struct {
+	plan *plan.Plan
+	proc *spawn.Process
+	conn *cellinit.Conn
+	done chan struct{} // closed when the cell is destroyed
+
+	changes, terminal *os.File
+	started           time.Time
+	identity          identity // of the namespaces, for the look for leftovers
+
+	destroy sync.Once
+	residue cell.Residue
+}
+
+// start hands everything over and makes the child.
+func (c *processCell) start(s cell.Streams) (err error) {
+	var h handing
+	defer h.close()
+	if c.conn, err = h.control(); err != nil {
+		return err
+	}
+	if err := c.conn.Send(boot(c.plan)); err != nil {
+		return fmt.Errorf("telling the cell's first process what to do: %w", err)
+	}
+	if err := h.streams(s, c.plan.Boot.Terminal); err != nil {
+		return err
+	}
+	if err := h.init(c.plan.Arch); err != nil {
+		return err
+	}
+	var mapped *os.File
+	if c.plan.IDs.ByParent {
+		if mapped, err = h.maps(); err != nil {
+			return err
+		}
+		defer mapped.Close()
+	}
+	if err := h.trees(c.plan); err != nil {
+		return err
+	}
+	form := table.Shared
+	if c.plan.Namespaces&sysabi.CLONE_NEWTIME != 0 {
+		form = table.Fork // kernel/nsproxy.c: no time namespace for a process that shares memory
+	}
+	c.proc, err = spawn.Start(spawn.Request{Table: c.plan.Table, Form: form, Namespaces: uint64(c.plan.Namespaces), Handed: h.fds})
+	if err != nil {
+		return explain(err)
+	}
+	if mapped == nil {
+		return nil
+	}
+	if err := writeMaps(c.proc.Pid(), c.plan.IDs); err != nil {
+		return err
+	}
+	if _, err := mapped.Write([]byte{1}); err != nil {
+		return fmt.Errorf("telling the child that its identity maps are written: %w", err)
+	}
+	return nil
+}
+
+// A hinted error knows a remedy.
+type hinted struct {
+	error
+	hint string
+}
+
+// Hint returns the remedy.
+func (h hinted) Hint() string { return h.hint }
+
+func (h hinted) Unwrap() error { return h.error }
+
+// explain adds the remedy where the kernel's answer has a usual reason.
+func explain(err error) error {
+	hint := ""
+	var clone *spawn.CloneError
+	var un *spawn.Unsupported
+	var step *spawn.StepError
+	switch {
+	case errors.As(err, &clone):
+		switch clone.Errno {
+		case sysabi.EPERM:
+			hint = "user namespaces are refused here; in a container, its seccomp profile must allow clone3 and unshare"
+		case sysabi.ENOSPC, sysabi.EUSERS:
+			hint = "too many namespaces or too deeply nested: see sysctl user.max_user_namespaces and its neighbours"
+		case sysabi.EAGAIN:
+			hint = "the limit of processes is reached: see ulimit -u and pids.max of the cgroup"
+		}
+	case errors.As(err, &un):
+		hint = "run a newer kernel, or let the container's seccomp profile allow the call"
+	case errors.As(err, &step):
+		switch {
+		case step.Step.Call == "execveat" && step.Errno == sysabi.E2BIG:
+			hint = "the kernel takes arguments and environment of up to a quarter of the stack limit, and 128 KiB for one string (execve(2))"
+		case step.Step.Call == "execveat" && step.Errno == sysabi.EACCES:
+			hint = "executable memory files may be forbidden: sysctl vm.memfd_noexec"
+		case step.Step.Call == "fsmount" || step.Step.Call == "fsconfig":
+			if step.Errno == sysabi.EPERM {
+				hint = "in a container, /proc must be fully visible for a new one to be mounted (mount it unmasked)"
+			}
+		case step.Step.Call == "openat2" && step.Errno == sysabi.ELOOP:
+			hint = "a component of the path has become a symbolic link"
+		}
+	}
+	if hint == "" {
+		return fmt.Errorf("building the cell: %w", err)
+	}
+	return hinted{fmt.Errorf("building the cell: %w", err), hint}
+}

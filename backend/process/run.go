@@ -1,0 +1,147 @@
+//go:build linux && (amd64 || arm64)
+
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"cellos.io/cellos/cell"
+	"cellos.io/cellos/cellinit"
+	"cellos.io/cellos/plan"
+	"cellos.io/cellos/sysabi"
+)
+
+// boot is what PID 1 is told first.
+func boot(p *plan.Plan) cellinit.Boot {
+	a, _ := sysabi.ArchByName(p.Arch)
+	b := cellinit.Boot{TTY: p.Boot.Terminal, Candidates: p.Boot.Candidates}
+	for _, x := range p.Boot.Probes {
+		nr, ok := a.Number(x.Call)
+		if !ok {
+			nr = unknownCall
+		}
+		q := cellinit.Probe{Number: uint64(nr)}
+		for _, o := range x.Args {
+			switch {
+			case o.Previous:
+				q.Args = append(q.Args, cellinit.Previous())
+			case o.Data != nil:
+				q.Args = append(q.Args, cellinit.Data(o.Data))
+			default:
+				q.Args = append(q.Args, cellinit.Immediate(o.Value))
+			}
+		}
+		b.Probes = append(b.Probes, q)
+	}
+	return b
+}
+
+// unknownCall is a number that no kernel knows yet: between the last one in use and the x32 bit.
+const unknownCall = 1000
+
+// receive waits for the next message of PID 1.
+func (c *processCell) receive(ctx context.Context) (cellinit.Message, error) {
+	stop := context.AfterFunc(ctx, func() { c.conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	msg, err := c.conn.Receive()
+	if err != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if errors.Is(err, io.EOF) {
+		return nil, errGone
+	}
+	return msg, err
+}
+
+// errGone says that PID 1 ended without telling how the command did.
+var errGone = errors.New("the cell's first process is gone")
+
+// Release starts the command.
+func (c *processCell) Release(ctx context.Context) error {
+	if err := c.conn.Send(cellinit.Release{}); err != nil {
+		return fmt.Errorf("releasing the command: %w", err)
+	}
+	msg, err := c.receive(ctx)
+	if err != nil {
+		return fmt.Errorf("releasing the command: %w", err)
+	}
+	switch m := msg.(type) {
+	case cellinit.Running:
+		c.started = time.Now()
+		return nil
+	case cellinit.Failed:
+		e := &cell.StartError{Path: c.plan.Boot.Candidates[0], Err: sysabi.Errno(m.Errno)}
+		if m.Candidate < len(c.plan.Boot.Candidates) {
+			e.Path = c.plan.Boot.Candidates[m.Candidate]
+		}
+		if m.Stage != cellinit.StageExec {
+			e.Stage = m.Stage.String()
+		}
+		return e
+	}
+	return fmt.Errorf("releasing the command: unexpected answer %T", msg)
+}
+
+// Signal tells PID 1 to send a signal.
+func (c *processCell) Signal(n int, every bool) error {
+	if err := c.conn.Send(cellinit.Signal{Number: n, All: every}); err != nil {
+		return fmt.Errorf("sending signal %d into the cell: %w", n, err)
+	}
+	return nil
+}
+
+// Wait returns how the command ended. When it returns, every process of the cell but PID 1 has ended.
+func (c *processCell) Wait() (cell.Outcome, error) {
+	msg, err := c.receive(context.Background())
+	if errors.Is(err, errGone) {
+		return c.gone()
+	}
+	if err != nil {
+		return cell.Outcome{}, fmt.Errorf("waiting for the command: %w", err)
+	}
+	end, ok := msg.(cellinit.Exit)
+	if !ok {
+		return cell.Outcome{}, fmt.Errorf("waiting for the command: unexpected answer %T", msg)
+	}
+	return c.outcome(end), nil
+}
+
+// gone is the outcome when PID 1 was killed: by a memory limit, by an operator, or with the kernel's pid namespace.
+func (c *processCell) gone() (cell.Outcome, error) {
+	s, err := c.proc.Wait()
+	if err != nil {
+		return cell.Outcome{}, fmt.Errorf("waiting for the command: %w", err)
+	}
+	o := cell.Outcome{Code: -1, Signal: s.Signal, Started: c.started, Duration: time.Since(c.started),
+		User: s.Usage.User, System: s.Usage.System, MaxRSS: s.Usage.MaxRSS, Read: s.Usage.InBlocks, Written: s.Usage.OutBlocks}
+	if s.Signal == 0 {
+		return o, fmt.Errorf("waiting for the command: the cell's first process ended with %s", s)
+	}
+	return o, nil
+}
+
+// Terminal returns the master side of the cell's terminal.
+func (c *processCell) Terminal() *os.File { return c.terminal }
+
+// Changes returns the folder of changes.
+func (c *processCell) Changes() *os.File { return c.changes }
+
+// PID returns the host's number of PID 1.
+func (c *processCell) PID() int { return c.proc.Pid() }
+
+// outcome puts what PID 1 saw into the words of every backend.
+func (c *processCell) outcome(e cellinit.Exit) cell.Outcome {
+	o := cell.Outcome{
+		Code: e.Code, Signal: e.Signal, Started: c.started, Duration: time.Since(c.started),
+		User: e.All.User, System: e.All.System, MaxRSS: e.All.MaxRSS, Read: e.All.InBlocks, Written: e.All.OutBlocks,
+	}
+	if e.LastPID > 1 {
+		o.Tasks = int64(e.LastPID) - 1
+	}
+	return o
+}

@@ -1,0 +1,83 @@
+// Package cell is the running thing: the contract that every backend keeps, and the words in which a cell tells
+// what it is and how it ended.
+//
+//	c, err := backend.Build(ctx, p, cell.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+//	defer c.Destroy()
+//	b, err := c.Measure(ctx)  // nothing of the command has run yet
+//	if !b.Holds() { return b.Err() }
+//	err = c.Release(ctx)      // from here on it runs
+//	end, err := c.Wait()
+//
+// A cell is built, measured, released, waited for and destroyed, in this order; Destroy may come at any point and
+// always leaves nothing. The package starts nothing itself: the backends are packages beside it.
+package cell
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"cellos.io/cellos/plan"
+)
+
+// A Backend builds cells.
+type Backend interface {
+	// Build builds the cell of a plan up to the point where only the release is missing. On error nothing is left.
+	Build(ctx context.Context, p *plan.Plan, s Streams) (Cell, error)
+}
+
+// Streams are the command's standard streams. The backend takes copies; the caller keeps its own. With a terminal in
+// the plan they are not used.
+type Streams struct{ In, Out, Err *os.File }
+
+// A Cell is one cell of a backend. Its methods may be called concurrently, except where the order above forbids it.
+type Cell interface {
+	// PID is the process id of the cell's first process on the host, 0 if there is none.
+	PID() int
+	// Measure looks at the finished cell from inside, by the probes of the plan, and from outside.
+	Measure(ctx context.Context) (Boundary, error)
+	// Release starts the command. A *StartError means that it could not be executed; the cell is then at its end.
+	Release(ctx context.Context) error
+	// Terminal is the master side of the cell's terminal, nil if the plan has none. The cell owns it.
+	Terminal() *os.File
+	// Signal sends a signal to the command's process group, or to every process of the cell.
+	Signal(n int, every bool) error
+	// Wait returns when the command and every other process of the cell has ended. Precondition: Release returned nil.
+	Wait() (Outcome, error)
+	// Changes is the folder that holds what the command changed in its working directory, nil if the plan collects
+	// none. It may be read after Wait and before Destroy. The cell owns it.
+	Changes() *os.File
+	// Destroy ends the cell if it still runs, gives everything back, and looks for what was left. Calling it again
+	// returns the first answer.
+	Destroy() Residue
+}
+
+// An Outcome is how the command ended and what the cell used.
+type Outcome struct {
+	Code     int           // exit status; -1 if a signal ended it
+	Signal   int           // the signal that ended it; 0 if it exited
+	Started  time.Time     // when the command was executed
+	Duration time.Duration // from then to its end
+	User     time.Duration // processor time of all processes of the cell
+	System   time.Duration
+	MaxRSS   int64 // bytes, of the largest process
+	Read     int64 // blocks of 512 bytes, getrusage(2)
+	Written  int64
+	Tasks    int64 // processes and threads that were started, PID 1 not counted; 0 if unknown
+}
+
+// A StartError says that the command could not be executed; nothing of it ran.
+type StartError struct {
+	Path  string // what was executed last
+	Stage string // "" for execve itself, else what was being done before
+	Err   error  // an Errno
+}
+
+func (e *StartError) Error() string {
+	if e.Stage != "" {
+		return e.Stage + " for " + e.Path + ": " + e.Err.Error()
+	}
+	return "executing " + e.Path + ": " + e.Err.Error()
+}
+
+func (e *StartError) Unwrap() error { return e.Err }

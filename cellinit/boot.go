@@ -1,0 +1,172 @@
+package cellinit
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Limits of a Boot, as in src/protocol.h.
+const (
+	MaxMessage = 65536 // bytes
+	MaxProbes  = 256
+	maxArgs    = 6
+	maxFilter  = 4096 // instructions: BPF_MAXINSNS, include/uapi/linux/bpf_common.h
+)
+
+const (
+	bootSize  = 32
+	probeSize = 64
+	magic     = 0x494c4543
+	version   = 1
+)
+
+// Boot tells the process what to do.
+type Boot struct {
+	// TTY makes descriptor 0 the controlling terminal of the command's session.
+	TTY bool
+	// Probes are made at once, in this order. At most MaxProbes.
+	Probes []Probe
+	// Candidates are the paths to try for the command, in this order, as execvp(3) does: ENOENT and ENOTDIR go on to the
+	// next, EACCES too but is remembered, every other error is final. A file that is neither a program nor a script with
+	// an interpreter is an error (ENOEXEC). At least one.
+	Candidates []string
+	// Filter is a program of classic BPF in the kernel's form, 8 bytes an instruction, that the command loads just
+	// before execve. PR_SET_NO_NEW_PRIVS has to be set already. Empty: none.
+	Filter []byte
+}
+
+// Probe is a system call that the process makes.
+type Probe struct {
+	Number uint64
+	Args   []Arg // at most 6
+	// CloseResult closes the result, if it is not an error, after the next probe, which may use it. Without it the
+	// descriptor stays open until the command runs.
+	CloseResult bool
+}
+
+// Arg is an argument of a probe. The zero value is the number 0.
+type Arg struct {
+	tag   uint8
+	value uint64
+	data  []byte
+}
+
+// The tags of src/protocol.h.
+const (
+	tagImmediate = iota
+	tagData
+	tagPrevious
+)
+
+// Immediate is a number.
+func Immediate(n uint64) Arg { return Arg{value: n} }
+
+// Data is a pointer to a copy of b, aligned to 8 bytes. The call may write there, up to the length of b rounded up to 8.
+func Data(b []byte) Arg { return Arg{tag: tagData, data: b} }
+
+// Previous is the result of the probe before; -1 in the first.
+func Previous() Arg { return Arg{tag: tagPrevious} }
+
+// encode returns the packet of a message of the supervisor.
+func encode(m Message) ([]byte, error) {
+	switch m := m.(type) {
+	case Boot:
+		return m.Encode()
+	case Release:
+		return words(typeRelease, 0), nil
+	case Signal:
+		if m.Number < 1 || m.Number > 64 {
+			return nil, fmt.Errorf("encoding a message to PID 1: signal %d is not from 1 to 64", m.Number)
+		}
+		all := uint32(0)
+		if m.All {
+			all = 1
+		}
+		return words(typeSignal, uint32(m.Number), all, 0), nil
+	case End:
+		return words(typeEnd, 0), nil
+	}
+	return nil, fmt.Errorf("encoding a message to PID 1: %T is not the supervisor's to send", m)
+}
+
+func words(w ...uint32) []byte {
+	b := make([]byte, 0, 4*len(w))
+	for _, n := range w {
+		b = binary.LittleEndian.AppendUint32(b, n)
+	}
+	return b
+}
+
+// Encode returns the packet. The error lists everything that is beyond a limit.
+func (b Boot) Encode() ([]byte, error) {
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	var data []byte
+	flags := uint32(0)
+	if b.TTY {
+		flags = 1
+	}
+	msg := words(typeBoot, magic, version, flags, uint32(len(b.Probes)), uint32(len(b.Filter)/8), 0, uint32(len(b.Candidates)))
+	for _, p := range b.Probes {
+		head := [16]byte{8: byte(len(p.Args))}
+		binary.LittleEndian.PutUint64(head[:], p.Number)
+		if p.CloseResult {
+			head[9] = 1
+		}
+		var values [8 * maxArgs]byte
+		for i, a := range p.Args {
+			head[10+i] = a.tag
+			v := a.value
+			if a.tag == tagData {
+				v = uint64(len(data))
+				data = append(data, a.data...)
+				// At least 8 bytes each, so that every pointer is into the data.
+				for len(data) == int(v) || len(data)%8 != 0 {
+					data = append(data, 0)
+				}
+			}
+			binary.LittleEndian.PutUint64(values[8*i:], v)
+		}
+		msg = append(append(msg, head[:]...), values[:]...)
+	}
+	binary.LittleEndian.PutUint32(msg[24:], uint32(len(data)))
+	msg = append(msg, b.Filter...)
+	msg = append(msg, data...)
+	for _, c := range b.Candidates {
+		msg = append(append(msg, c...), 0)
+	}
+	if len(msg) > MaxMessage {
+		return nil, fmt.Errorf("encoding a message to PID 1: %d bytes of probes, filter and paths; at most %d", len(msg), MaxMessage)
+	}
+	return msg, nil
+}
+
+func (b Boot) check() error {
+	var errs []error
+	bad := func(format string, a ...any) {
+		errs = append(errs, fmt.Errorf("encoding a message to PID 1: "+format, a...))
+	}
+	if len(b.Probes) > MaxProbes {
+		bad("%d probes; at most %d", len(b.Probes), MaxProbes)
+	}
+	for i, p := range b.Probes {
+		if len(p.Args) > maxArgs {
+			bad("probe %d has %d arguments; at most %d", i, len(p.Args), maxArgs)
+		}
+	}
+	if len(b.Filter)%8 != 0 || len(b.Filter) > 8*maxFilter {
+		bad("a filter of %d bytes; 8 each for at most %d instructions", len(b.Filter), maxFilter)
+	}
+	if len(b.Candidates) == 0 {
+		bad("no path to execute")
+	}
+	for i, c := range b.Candidates {
+		if strings.IndexByte(c, 0) >= 0 {
+			bad("a NUL in path %d, %q", i, c)
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,349 @@
+/*
+ * PID 1 of a cell: makes the probes, waits for the release, starts the command, passes signals on, reaps, reports.
+ * Freestanding: no library, no heap, no writable data but .bss. See protocol.h for what it says and hears.
+ *
+ * It needs these calls, so a filter that is loaded before it has to allow them: clone (CLONE_VM|CLONE_VFORK), close,
+ * close_range, execve, exit, exit_group, getpid, getrusage, ioctl(TIOCSCTTY), kill, openat, ppoll, prctl, read, recvfrom,
+ * rt_sigaction, rt_sigprocmask, seccomp (where BOOT carries a filter), sendto, setsid, signalfd4, wait4.
+ */
+#include "protocol.h"
+#ifdef __x86_64__
+#include "sys_amd64.h"
+#else
+#include "sys_arm64.h"
+#endif
+
+#define sys0(n) sys6(n, 0, 0, 0, 0, 0, 0)
+#define sys1(n, a) sys6(n, (long)(a), 0, 0, 0, 0, 0)
+#define sys2(n, a, b) sys6(n, (long)(a), (long)(b), 0, 0, 0, 0)
+#define sys3(n, a, b, c) sys6(n, (long)(a), (long)(b), (long)(c), 0, 0, 0)
+#define sys4(n, a, b, c, d) sys6(n, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+
+enum { HOST = 3 };
+enum { EINTR = 4, ECHILD = 10, EACCES = 13, ENOENT = 2, ENOTDIR = 20 };
+enum { SIGKILL = 9, SIGCHLD = 17, SIG_SETMASK = 2, WNOHANG = 1 };
+enum { CLONE_VM = 0x100, CLONE_VFORK = 0x4000, PR_SET_DUMPABLE = 4, TIOCSCTTY = 0x540E };
+enum { POLLIN = 1, MSG_TRUNC = 0x20, MSG_NOSIGNAL = 0x4000, O_CLOEXEC = 02000000, RUSAGE_CHILDREN = -1 };
+
+struct pollfd {
+	int fd;
+	short events, revents;
+};
+
+struct rusage { /* include/uapi/linux/resource.h */
+	i64 utime[2], stime[2], maxrss, ixrss, idrss, isrss, minflt, majflt, nswap, inblock, oublock, msgsnd, msgrcv, nsignals,
+		nvcsw, nivcsw;
+};
+
+long clone_on(unsigned long flags, void *stack, void (*fn)(void));
+
+static u8 message[MAX_MESSAGE] __attribute__((aligned(16))); /* BOOT stays here */
+static u8 child_stack[8192] __attribute__((aligned(16)));
+static struct ready ready;
+static struct exit report;
+static struct rusage usage;
+static char **argv, **envp;
+static const struct boot *boot;
+static const struct probe *probes;
+static const u8 *filter, *data, *candidates;
+static int events;     /* the signalfd */
+static int command;    /* process id of the command; 0 before it runs and after it was reaped */
+static int reported;   /* EXIT or FAILED was sent */
+
+/* Written by the child, which shares the memory and runs while init stands still. */
+static volatile struct failed failed;
+
+static void quit(int status)
+{
+	for (;;)
+		sys1(NR_exit_group, status);
+}
+
+static void send(const void *m, u64 size)
+{
+	long n;
+	do
+		n = sys4(NR_sendto, HOST, m, size, MSG_NOSIGNAL);
+	while (n == -EINTR);
+	if (n != (long)size)
+		quit(EXIT_GONE);
+}
+
+/* receive returns the length of the next message, which is in buf. The end of the connection ends init. */
+static u64 receive(void *buf, u64 size)
+{
+	struct pollfd p = { HOST, POLLIN, 0 };
+	long n;
+	do { /* the socket may be non-blocking */
+		sys4(NR_ppoll, &p, 1, 0, 0);
+		n = sys4(NR_recvfrom, HOST, buf, size, MSG_TRUNC);
+	} while (n == -EINTR || n == -11 /* EAGAIN */);
+	if (n <= 0) /* also ECONNRESET: the host closed with messages of ours unread */
+		quit(reported ? 0 : EXIT_GONE);
+	if ((u64)n > size || n < 8)
+		quit(EXIT_GARBAGE);
+	u32 type = *(u32 *)buf;
+	if (type == END && n == 8)
+		quit(0);
+	return n;
+}
+
+/* parse checks BOOT, n bytes in message, and sets the pointers into it. */
+static int parse(u64 n)
+{
+	boot = (const struct boot *)message;
+	if (n < sizeof *boot || boot->type != BOOT || boot->magic != MAGIC || boot->version != VERSION)
+		return 0;
+	if ((boot->flags & ~FLAG_TTY) || boot->probes > MAX_PROBES || boot->filter > MAX_FILTER || boot->data > MAX_MESSAGE ||
+	    boot->data % 8 || !boot->candidates)
+		return 0;
+	u64 at = sizeof *boot;
+	probes = (const struct probe *)(message + at);
+	at += boot->probes * sizeof *probes;
+	filter = message + at;
+	at += 8ul * boot->filter;
+	data = message + at;
+	at += boot->data;
+	if (at >= n)
+		return 0;
+	candidates = message + at;
+	u32 ends = 0;
+	for (; at < n; at++)
+		ends += !message[at];
+	if (ends != boot->candidates || message[n - 1])
+		return 0;
+	for (u32 i = 0; i < boot->probes; i++) {
+		const struct probe *p = &probes[i];
+		if (p->nargs > MAX_ARGS || (p->flags & ~PROBE_CLOSE))
+			return 0;
+		for (int j = 0; j < p->nargs; j++)
+			if (p->tag[j] > ARG_PREVIOUS || (p->tag[j] == ARG_DATA && p->arg[j] >= boot->data))
+				return 0;
+	}
+	return 1;
+}
+
+/* probe makes the calls of the list. The host judges the results. */
+static void probe(void)
+{
+	long before = -1; /* a descriptor to be closed after the next probe */
+	for (u32 i = 0; i < boot->probes; i++) {
+		const struct probe *p = &probes[i];
+		long a[MAX_ARGS];
+		for (int j = 0; j < MAX_ARGS; j++) {
+			a[j] = j < p->nargs ? p->arg[j] : 0;
+			if (j < p->nargs && p->tag[j] == ARG_DATA)
+				a[j] = (long)(data + p->arg[j]);
+			else if (j < p->nargs && p->tag[j] == ARG_PREVIOUS)
+				a[j] = i ? ready.result[i - 1] : -1;
+		}
+		long r = sys6(p->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+		ready.result[i] = r;
+		if (before >= 0)
+			sys1(NR_close, before);
+		before = r >= 0 && (p->flags & PROBE_CLOSE) ? r : -1;
+	}
+	if (before >= 0)
+		sys1(NR_close, before);
+	ready.type = READY;
+	ready.n = boot->probes;
+	send(&ready, 8 + 8ul * boot->probes);
+}
+
+static void fail(u32 stage, long r)
+{
+	failed.stage = stage;
+	failed.errno_ = -r;
+	for (;;)
+		sys1(NR_exit, 127);
+}
+
+/* child becomes the command. It runs in init's memory, on its own stack, while init stands still. */
+static void child(void)
+{
+	long r = sys0(NR_setsid);
+	if (r < 0)
+		fail(STAGE_SESSION, r);
+	if (boot->flags & FLAG_TTY) {
+		r = sys3(NR_ioctl, 0, TIOCSCTTY, 0);
+		if (r < 0)
+			fail(STAGE_TERMINAL, r);
+	}
+	u64 none = 0;
+	sys4(NR_rt_sigprocmask, SIG_SETMASK, &none, 0, 8);
+	r = sys3(NR_close_range, 3, ~0u, 0);
+	if (r < 0)
+		fail(STAGE_DESCRIPTORS, r);
+	if (boot->filter) {
+		struct { /* struct sock_fprog */
+			u16 len;
+			const u8 *filter;
+		} prog = { boot->filter, filter };
+		r = sys3(NR_seccomp, 1 /* SECCOMP_SET_MODE_FILTER */, 0, &prog);
+		if (r < 0)
+			fail(STAGE_FILTER, r);
+	}
+	/* Like execvp(3): a file that may not be executed counts only if no later one works. */
+	const u8 *path = candidates;
+	u32 denied = 0;
+	for (u32 i = 0; i < boot->candidates; i++) {
+		r = sys3(NR_execve, path, argv, envp);
+		failed.candidate = i;
+		if (r == -EACCES && !denied)
+			denied = i + 1;
+		if (r != -ENOENT && r != -ENOTDIR && r != -EACCES)
+			fail(STAGE_EXEC, r);
+		while (*path++)
+			;
+	}
+	if (denied) {
+		failed.candidate = denied - 1;
+		r = -EACCES;
+	}
+	fail(STAGE_EXEC, r);
+}
+
+/* start starts the command, reports, and lets go of every descriptor that is the command's or the supervisor's. */
+static void start(void)
+{
+	long pid = clone_on(CLONE_VM | CLONE_VFORK | SIGCHLD, child_stack + sizeof child_stack, child);
+	if (pid < 0) {
+		failed.stage = STAGE_CLONE;
+		failed.errno_ = -pid;
+	}
+	sys3(NR_close_range, 0, HOST - 1, 0);
+	sys3(NR_close_range, HOST + 1, events - 1, 0);
+	sys3(NR_close_range, events + 1, ~0u, 0);
+	if (failed.errno_) {
+		failed.type = FAILED;
+		send((const void *)&failed, sizeof failed);
+		reported = 1;
+		return;
+	}
+	struct running m = { RUNNING, pid };
+	command = pid;
+	send(&m, sizeof m);
+}
+
+static void take(struct usage *to, const struct rusage *from)
+{
+	to->utime = from->utime[0] * 1000000 + from->utime[1];
+	to->stime = from->stime[0] * 1000000 + from->stime[1];
+	to->maxrss = from->maxrss;
+	to->inblock = from->inblock;
+	to->oublock = from->oublock;
+	to->nvcsw = from->nvcsw;
+	to->nivcsw = from->nivcsw;
+}
+
+/* lastpid returns the last process number that the pid namespace gave out: the last field of /proc/loadavg, or 0. */
+static u64 lastpid(void)
+{
+	char b[128];
+	long fd = sys4(NR_openat, -100, "/proc/loadavg", O_CLOEXEC, 0);
+	if (fd < 0)
+		return 0;
+	long n = sys3(NR_read, fd, b, sizeof b);
+	sys1(NR_close, fd);
+	u64 v = 0;
+	for (long i = 0; i < n; i++) {
+		if (b[i] == ' ')
+			v = 0;
+		else if (b[i] >= '0' && b[i] <= '9')
+			v = v * 10 + (b[i] - '0');
+	}
+	return v;
+}
+
+/*
+ * all sends a signal to every process of the cell but init. kill(-1) does that in a pid namespace; anywhere else it would
+ * reach the whole machine, so without one (in tests) only the command's process group is signalled.
+ */
+static void all(int group, int signo)
+{
+	sys2(NR_kill, sys0(NR_getpid) == 1 ? -1 : -group, signo);
+}
+
+/* reap takes every ended child. When the command is among them it ends the rest, and reports when nothing is left. */
+static void reap(void)
+{
+	static int group;
+	for (;;) {
+		int status;
+		long pid = sys4(NR_wait4, -1, &status, WNOHANG, &usage);
+		if (pid == -EINTR)
+			continue;
+		if (pid == -ECHILD)
+			break;
+		if (pid <= 0) {
+			if (group) /* also what was born meanwhile */
+				all(group, SIGKILL);
+			return;
+		}
+		if (pid == command) {
+			group = command;
+			command = 0;
+			report.status = status;
+			take(&report.main, &usage);
+		}
+	}
+	if (command || reported)
+		return;
+	sys2(NR_getrusage, RUSAGE_CHILDREN, &usage);
+	take(&report.all, &usage);
+	report.type = EXIT;
+	report.lastpid = lastpid();
+	send(&report, sizeof report);
+	reported = 1;
+}
+
+static void hear(void)
+{
+	struct signal m;
+	u64 n = receive(&m, sizeof m);
+	if (n != sizeof m || m.type != SIGNAL || m.signo < 1 || m.signo > 64 || m.all > 1 || m.zero)
+		quit(EXIT_GARBAGE);
+	if (!command)
+		return;
+	if (m.all)
+		all(command, m.signo);
+	else
+		sys2(NR_kill, -command, m.signo);
+}
+
+void init(long *stack)
+{
+	sys2(NR_prctl, PR_SET_DUMPABLE, 0);
+	argv = (char **)stack + 1;
+	envp = argv + stack[0] + 1;
+
+	/* The command inherits default dispositions; a signal that the supervisor ignores would stay ignored. */
+	u64 fresh[4] = { 0 }, every = ~0ul;
+	for (int i = 1; i <= 64; i++)
+		sys4(NR_rt_sigaction, i, fresh, 0, 8);
+	sys4(NR_rt_sigprocmask, SIG_SETMASK, &every, 0, 8);
+
+	if (!parse(receive(message, sizeof message)))
+		quit(EXIT_GARBAGE);
+	probe();
+	u32 m[2];
+	if (receive(m, sizeof m) != sizeof m || m[0] != RELEASE)
+		quit(EXIT_GARBAGE);
+
+	u64 chld = 1ul << (SIGCHLD - 1);
+	events = sys4(NR_signalfd4, -1, &chld, 8, O_CLOEXEC);
+	if (events < HOST) /* 0, 1 and 2 have to be open */
+		quit(EXIT_SYSTEM);
+	start();
+	for (;;) {
+		struct pollfd p[2] = { { HOST, POLLIN, 0 }, { events, POLLIN, 0 } };
+		sys4(NR_ppoll, p, 2, 0, 0);
+		if (p[1].revents) {
+			u8 info[128];
+			sys3(NR_read, events, info, sizeof info);
+			reap();
+		}
+		if (p[0].revents)
+			hear();
+	}
+}

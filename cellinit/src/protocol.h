@@ -1,0 +1,79 @@
+/*
+ * The messages between the supervisor (host) and PID 1 of a cell (init), on descriptor 3, one end of a
+ * socketpair(AF_UNIX, SOCK_SEQPACKET). Little-endian. The Go side is in messages.go and boot.go.
+ *
+ *	host                                init
+ *	BOOT ─────────────────────────────▶ makes the probes
+ *	looks at the cell from outside ◀─── READY
+ *	RELEASE ──────────────────────────▶ starts the command
+ *	  ◀──────────────────────────────── RUNNING, or FAILED
+ *	SIGNAL* ──────────────────────────▶ kill(2)
+ *	                                    command ended: kills and reaps everything
+ *	  ◀──────────────────────────────── EXIT
+ *	END ──────────────────────────────▶ exit status 0
+ *
+ * END ends init at any time. The end of the connection does too: with status EXIT_GONE before EXIT or FAILED was sent,
+ * because the supervisor has died, and with 0 afterwards.
+ */
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long u64;
+typedef long i64;
+
+enum { BOOT = 1, READY, RELEASE, RUNNING, FAILED, SIGNAL, EXIT, END };
+enum { MAGIC = 0x494c4543 /* "CELI" */, VERSION = 1 };
+enum { MAX_MESSAGE = 65536, MAX_PROBES = 256, MAX_ARGS = 6, MAX_FILTER = 4096 };
+enum { FLAG_TTY = 1 };
+enum { ARG_IMMEDIATE, ARG_DATA, ARG_PREVIOUS };
+enum { PROBE_CLOSE = 1 }; /* close the result, if it is a descriptor, after the next probe */
+
+/* Exit statuses of init. */
+enum { EXIT_GONE = 101, EXIT_GARBAGE = 102, EXIT_SYSTEM = 103 };
+
+/* What init was doing when the command could not be started. */
+enum { STAGE_CLONE = 1, STAGE_SESSION, STAGE_TERMINAL, STAGE_DESCRIPTORS, STAGE_FILTER, STAGE_EXEC };
+
+/* BOOT: this, then the probes, the filter, the data (a multiple of 8 bytes), the candidates. */
+struct boot {
+	u32 type, magic, version, flags;
+	u32 probes;	/* number */
+	u32 filter;	/* number of instructions of 8 bytes */
+	u32 data;	/* bytes */
+	u32 candidates;	/* number of paths, each ending in a zero byte */
+};
+
+struct probe {
+	u64 nr;
+	u8 nargs, flags, tag[MAX_ARGS];
+	u64 arg[MAX_ARGS];
+};
+
+struct ready {
+	u32 type, n;
+	i64 result[MAX_PROBES];
+};
+
+struct running {
+	u32 type, pid;
+};
+
+struct failed {
+	u32 type, errno_, candidate, stage;
+};
+
+struct signal {
+	u32 type, signo, all, zero;
+};
+
+struct usage {
+	i64 utime, stime; /* microseconds */
+	i64 maxrss;	  /* KiB */
+	i64 inblock, oublock, nvcsw, nivcsw;
+};
+
+struct exit {
+	u32 type, status;
+	struct usage main, all;
+	u64 lastpid;
+};

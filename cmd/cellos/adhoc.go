@@ -1,0 +1,322 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"cellos.io/cellos/authority"
+	"cellos.io/cellos/document"
+)
+
+// A grants is what the flags of an ad-hoc run ask for. It becomes a document like any other: the same rules and the same record.
+type grants struct {
+	read, write, exec []grant
+	work              string
+	env               []string
+	limits            document.Limits
+	set               bool // a flag was given that a document would contradict
+	time              time.Duration
+	seccomp           string
+	user              *document.User
+	tty               bool
+	hostname, name    string
+	clocks            bool
+}
+
+type grant struct{ flag, host, at string }
+
+// adhocLifetime is the lifetime of a cell that is not given one: documents must have one, and nobody waits for a day.
+const adhocLifetime = 24 * time.Hour
+
+func grantFlagNames() []string {
+	return []string{"--read", "--write", "--exec", "--workdir", "--env", "--memory", "--cpus", "--pids", "--nofile", "--file-size", "--scratch",
+		"--output", "--time", "--grace", "--seccomp", "--user", "--tty", "--hostname", "--name", "--net", "--time-namespace", "--file"}
+}
+
+// register adds the flags to a set.
+func (g *grants) register(set *flag.FlagSet, env environment) {
+	asked := func(name, help string, f func(string) error) {
+		set.Func(name, help, func(v string) error { g.set = true; return f(v) })
+	}
+	for _, x := range []struct {
+		name string
+		list *[]grant
+	}{{"read", &g.read}, {"write", &g.write}, {"exec", &g.exec}} {
+		asked(x.name, "", func(v string) error {
+			host, at, err := pathPair(v, env)
+			*x.list = append(*x.list, grant{"--" + x.name + " " + v, host, at})
+			return err
+		})
+	}
+	asked("workdir", "", func(v string) error { g.work = v; return nil })
+	asked("env", "", func(v string) error { g.env = append(g.env, v); return nil })
+	size := func(name string, to **int64) {
+		asked(name, "", func(v string) error {
+			n, err := parseSize(v)
+			*to = &n
+			return err
+		})
+	}
+	size("memory", &g.limits.MemoryMaxBytes)
+	size("file-size", &g.limits.FileSizeBytes)
+	size("scratch", &g.limits.ScratchBytes)
+	size("output", &g.limits.OutputBytes)
+	count := func(name string, to **int64) {
+		asked(name, "", func(v string) error {
+			var n int64
+			if _, err := fmt.Sscanf(v+"\n", "%d\n", &n); err != nil || n < 1 {
+				return errors.New("not a number above 0")
+			}
+			*to = &n
+			return nil
+		})
+	}
+	count("pids", &g.limits.Processes)
+	count("nofile", &g.limits.OpenFiles)
+	asked("cpus", "", func(v string) error {
+		q, err := parseCPUs(v)
+		period := int64(cpuPeriod)
+		g.limits.CPUMax = &document.CPUMax{QuotaMicros: q, PeriodMicros: &period}
+		return err
+	})
+	asked("time", "", func(v string) (err error) { g.time, err = parseTime(v); return err })
+	asked("grace", "", func(v string) error {
+		d, err := parseTime(v)
+		n := int64((d + time.Second - 1) / time.Second)
+		g.limits.GracefulShutdownSeconds = &n
+		return err
+	})
+	asked("seccomp", "", func(v string) error { g.seccomp = v; return nil })
+	asked("user", "", func(v string) error {
+		uid, gid, err := parseUser(v)
+		g.user = &document.User{UID: uid, GID: gid}
+		return err
+	})
+	asked("hostname", "", func(v string) error { g.hostname = v; return nil })
+	asked("name", "", func(v string) error { g.name = v; return nil })
+	asked("net", "", func(v string) error {
+		if v != "none" {
+			return errors.New("only none is possible: reaching names is not enforced by this backend yet")
+		}
+		return nil
+	})
+	set.BoolFunc("tty", "", func(string) error { g.set, g.tty = true, true; return nil })
+	set.BoolFunc("t", "", func(string) error { g.set, g.tty = true, true; return nil })
+	set.BoolFunc("time-namespace", "", func(string) error { g.set, g.clocks = true, true; return nil })
+}
+
+// pathPair reads PATH or PATH:DEST. Relative paths are relative to where the person stands.
+func pathPair(v string, env environment) (host, at string, err error) {
+	host, at, both := strings.Cut(v, ":")
+	if host == "" || both && at == "" {
+		return "", "", errors.New("write PATH or PATH:DEST")
+	}
+	if slices.Contains(strings.Split(host, "/"), "..") {
+		return "", "", errors.New("the path contains ..; name the folder itself")
+	}
+	if !filepath.IsAbs(host) {
+		wd, err := env.getwd()
+		if err != nil {
+			return "", "", err
+		}
+		host = filepath.Join(wd, host)
+	}
+	host = path.Clean(host)
+	if !both {
+		return host, "", nil
+	}
+	if !path.IsAbs(at) {
+		return "", "", errors.New("DEST must be absolute")
+	}
+	return host, path.Clean(at), nil
+}
+
+// document writes the flags as a document.
+func (g *grants) document(argv []string, env environment) (*document.Document, error) {
+	lifetime := adhocLifetime
+	run := &document.Run{Argv: argv, SecretDelivery: document.DeliverEnv, Terminal: g.tty, User: g.user, TimeNamespace: g.clocks}
+	if g.time > 0 {
+		ms := g.time.Milliseconds()
+		run.TimeoutMs = &ms
+		lifetime = max(lifetime, g.time+time.Second)
+	}
+	if g.limits != (document.Limits{}) {
+		l := g.limits
+		run.Limits = &l
+	}
+	if g.seccomp != "" {
+		run.Seccomp = &document.Seccomp{Profile: g.seccomp}
+	}
+	if g.hostname != "" {
+		run.Hostname = &g.hostname
+	}
+	var err error
+	if run.Environment, err = environmentOf(g.env, g.tty, env); err != nil {
+		return nil, err
+	}
+	dir, mode, err := g.workdir(env)
+	if err != nil {
+		return nil, err
+	}
+	run.WorkingDirectory = &dir
+	fs := &document.Filesystem{Read: documentGrants(g.read), Write: documentGrants(g.write), Exec: documentGrants(g.exec), WorkingDirectory: &mode}
+	return &document.Document{APIVersion: document.APIVersion, Kind: document.Kind, Spec: document.Spec{
+		ID:        g.id(argv[0]),
+		Run:       run,
+		Authority: document.Authority{Filesystem: fs, EgressRules: []document.EgressRule{}, SecretRefs: []string{}},
+		Lifetime:  document.Lifetime{TTLSeconds: int64(lifetime / time.Second)},
+	}}, nil
+}
+
+// workdir reads DIR or DIR:MODE; the default is where the person stands.
+func (g *grants) workdir(env environment) (dir, mode string, err error) {
+	mode = string(authority.Overlay)
+	if g.work == "" {
+		dir, err = env.getwd()
+		if err != nil {
+			err = fmt.Errorf("finding the working directory: %w", err)
+		}
+		return dir, mode, err
+	}
+	dir = g.work
+	if i := strings.LastIndexByte(dir, ':'); i >= 0 {
+		dir, mode = dir[:i], dir[i+1:]
+		if !slices.Contains([]authority.Mode{authority.Overlay, authority.Read, authority.Write, authority.Empty}, authority.Mode(mode)) {
+			return "", "", mistake{"--workdir " + quote(g.work) + ": " + quote(mode) + " is no mode", "the modes are overlay, read, write and empty"}.at("")
+		}
+	}
+	dir, _, err = pathPair(dir, env)
+	if err != nil {
+		return "", "", mistake{"--workdir " + quote(g.work) + ": " + err.Error(), ""}.at("")
+	}
+	return dir, mode, nil
+}
+
+func documentGrants(in []grant) (out []document.Grant) {
+	for _, g := range in {
+		d := document.Grant{Path: g.host}
+		if g.at != "" {
+			at := g.at
+			d.At = &at
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// environmentOf reads NAME=VALUE, or NAME for the value that the caller has. Nothing else is passed on.
+func environmentOf(list []string, tty bool, env environment) (map[string]string, error) {
+	m := map[string]string{}
+	if t := env.getenv("TERM"); tty && t != "" {
+		m["TERM"] = t
+	}
+	for _, v := range list {
+		name, value, given := strings.Cut(v, "=")
+		if name == "" {
+			return nil, mistake{"--env " + quote(v) + ": the name is empty", "write NAME=VALUE, or NAME for the value that you have"}.at("")
+		}
+		if !given {
+			if value, given = lookup(env.environ(), name); !given {
+				return nil, mistake{"--env " + name + ": you have no such variable", "write " + name + "=VALUE"}.at("")
+			}
+		}
+		m[name] = value
+	}
+	if len(m) == 0 {
+		return nil, nil
+	}
+	return m, nil
+}
+
+func lookup(environ []string, name string) (string, bool) {
+	for _, v := range environ {
+		if n, value, ok := strings.Cut(v, "="); ok && n == name {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+// id is the name of the cell: that of its program, if it is not given.
+func (g *grants) id(argv0 string) string {
+	if g.name != "" {
+		return g.name
+	}
+	b := []byte(path.Base(argv0))
+	for i, c := range b {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || i > 0 && (c == '-' || c == '_')) {
+			b[i] = 'x'
+		}
+	}
+	if len(b) == 0 {
+		return "cell"
+	}
+	return string(b[:min(len(b), 100)])
+}
+
+// check applies the rules of documents. Arguments are taken as they are: a document cannot say an empty one, or one that is not
+// UTF-8, a command line can.
+func (g *grants) check(doc *document.Document) error {
+	c := *doc
+	run := *doc.Spec.Run
+	run.Argv = slices.Clone(run.Argv)
+	for i, a := range run.Argv {
+		if a == "" || !utf8.ValidString(a) {
+			run.Argv[i] = "-"
+		}
+	}
+	if doc.Spec.Run.Argv[0] == "" {
+		return failure{exitUsage, []error{errors.New("the command is empty")}}
+	}
+	c.Spec.Run = &run
+	data, err := c.JSON()
+	if err == nil {
+		_, err = document.Parse("command line", data)
+	}
+	var problems document.Problems
+	if !errors.As(err, &problems) {
+		return err
+	}
+	f := failure{code: exitUsage}
+	for _, p := range problems {
+		f.errs = append(f.errs, errors.New(g.flagOf(p.Path)+": "+p.Text))
+	}
+	return f
+}
+
+// flagOf says which flag a path of the document came from.
+func (g *grants) flagOf(p string) string {
+	for _, x := range []struct {
+		name string
+		list []grant
+	}{{"read", g.read}, {"write", g.write}, {"exec", g.exec}} {
+		for i, v := range x.list {
+			if strings.HasPrefix(p, fmt.Sprintf("spec.authority.filesystem.%s[%d]", x.name, i)) {
+				return v.flag
+			}
+		}
+	}
+	for _, x := range [][2]string{
+		{"spec.run.limits.memoryMaxBytes", "--memory"}, {"spec.run.limits.cpuMax", "--cpus"}, {"spec.run.limits.processes", "--pids"},
+		{"spec.run.limits.openFiles", "--nofile"}, {"spec.run.limits.fileSizeBytes", "--file-size"}, {"spec.run.limits.scratchBytes", "--scratch"},
+		{"spec.run.limits.outputBytes", "--output"}, {"spec.run.limits.gracefulShutdownSeconds", "--grace"}, {"spec.run.timeoutMs", "--time"},
+		{"spec.lifetime", "--time"}, {"spec.run.seccomp", "--seccomp"}, {"spec.run.user", "--user"}, {"spec.run.environment", "--env"},
+		{"spec.run.hostname", "--hostname"}, {"spec.run.workingDirectory", "--workdir"}, {"spec.authority.filesystem.workingDirectory", "--workdir"},
+		{"spec.run.argv", "the command"}, {"spec.id", "--name"},
+	} {
+		if rest, ok := strings.CutPrefix(p, x[0]); ok {
+			if rest, ok = strings.CutPrefix(rest, "."); ok && x[1] == "--env" {
+				return "--env " + rest
+			}
+			return x[1]
+		}
+	}
+	return p
+}

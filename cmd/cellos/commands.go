@@ -1,0 +1,67 @@
+package main
+
+import (
+	"io"
+)
+
+// A command of the command line. The completion scripts are made from this table.
+type command struct {
+	name, alias string
+	does        string // one line, for completion
+	usage       string
+	flags       []string // names, for completion
+	files       bool     // takes file names
+	run         func(args []string, env environment, ui *console) error
+}
+
+func commands() []command {
+	grants := grantFlagNames()
+	return []command{
+		{name: "run", does: "run a command in a cell", usage: runUsage, flags: append(grants, runFlagNames...), files: true, run: runCommand},
+		{name: "explain", does: "say what a command could do, and how that is enforced", usage: explainUsage, flags: append(grants, "--json", "--steps"), files: true, run: explainCommand},
+		{name: "validate", does: "check a document", usage: validateUsage, flags: []string{"--json"}, files: true, run: validateCommand},
+		{name: "schema", does: "print the JSON Schema of the document", usage: schemaUsage, run: schemaCommand},
+		{name: "runs", does: "list recorded runs", usage: runsUsage, flags: []string{"--json", "--clean"}, run: runsCommand},
+		{name: "show", does: "show a recorded run", usage: showUsage, flags: []string{"--json", "--events", "--document", "--plan"}, run: showCommand},
+		{name: "supervise", does: "behave as cellos-supervisor", usage: superviseUsage, flags: []string{"--validate", "--version"}, files: true, run: supervise},
+		{name: "completion", does: "print a shell's completion script", usage: completionUsage, run: completionCommand},
+		{name: "version", alias: "--version", does: "print the version", usage: versionUsage, flags: []string{"--json"}, run: versionCommand},
+		{name: "help", alias: "--help", does: "print help", usage: usage, run: helpCommand},
+	}
+}
+
+const usage = `usage: cellos COMMAND
+
+  run [FLAGS] -- COMMAND...     run a command in a cell
+  run [FLAGS] DOCUMENT          run the cell of a document (JSON or YAML)
+  explain [FLAGS] DOCUMENT|-- COMMAND...
+                                say what it could do, and what enforces that
+  validate DOCUMENT             check a document, and report everything wrong with it
+  schema                        print the JSON Schema of documents
+  runs                          list recorded runs
+  show RUN                      show one; RUN is its name, the beginning of it, or "last"
+  supervise DOCUMENT            behave as cellos-supervisor does
+  completion bash|zsh|fish      print a completion script
+  version                       print the version
+  help [COMMAND]                print help
+
+exit status: the command's own; 2 a mistake in a document or on the command line; 123 the command succeeded, but evidence or
+teardown failed; 124 time limit; 125 refused, nothing ran; 126 not executable; 127 not found; 128+n ended by signal n.
+`
+
+func helpCommand(args []string, env environment, _ *console) error {
+	text := usage
+	if len(args) > 0 {
+		text = ""
+		for _, c := range commands() {
+			if c.name == args[0] {
+				text = c.usage
+			}
+		}
+		if text == "" {
+			return mistake{"unknown command " + quote(args[0]), "cellos help lists the commands"}.at("help")
+		}
+	}
+	io.WriteString(env.out, text)
+	return nil
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// Exit codes of the command line itself; those of a run are in package supervisor.
+const (
+	exitUsage   = 2
+	exitRefused = 125
+)
+
+// A console writes messages: one line each, to standard error.
+type console struct {
+	out, err io.Writer
+	quiet    bool
+}
+
+func (u *console) error(text string) { fmt.Fprintf(u.err, "cellos: error: %s\n", oneLine(text)) }
+
+func (u *console) hint(text string) {
+	if text != "" && !u.quiet {
+		fmt.Fprintf(u.err, "cellos: hint: %s\n", oneLine(text))
+	}
+}
+
+func (u *console) note(text string) {
+	if !u.quiet {
+		fmt.Fprintf(u.err, "cellos: note: %s\n", oneLine(text))
+	}
+}
+
+// oneLine keeps control characters that a document or a file name brings along off the terminal.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '\uFFFD'
+		}
+		return r
+	}, strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "; "))
+}
+
+// A failure is an error with its exit status. All parts of it are printed, each on a line of its own.
+type failure struct {
+	code int
+	errs []error
+}
+
+func (f failure) Error() string { return errors.Join(f.errs...).Error() }
+
+// A mistake is an error in how the program was called, with what to do about it.
+type mistake struct{ text, hint string }
+
+func (m mistake) Error() string { return m.text }
+func (m mistake) Hint() string  { return m.hint }
+
+// at names the command that the mistake was made in.
+func (m mistake) at(command string) error {
+	if command != "" {
+		m.text = command + ": " + m.text
+	}
+	return failure{exitUsage, []error{m}}
+}
+
+// A status is an exit code without a message.
+type status int
+
+func (s status) Error() string { return "exit status " + strconv.Itoa(int(s)) }
+
+// exit prints an error and returns the exit status that belongs to it.
+func (u *console) exit(err error) int {
+	if err == nil {
+		return 0
+	}
+	var s status
+	if errors.As(err, &s) {
+		return int(s)
+	}
+	f := failure{code: 1, errs: []error{err}}
+	errors.As(err, &f)
+	for _, e := range f.errs {
+		u.print(e)
+	}
+	return f.code
+}
+
+// print writes one error, and its hint if it has one.
+func (u *console) print(err error) {
+	u.error(err.Error())
+	var h interface{ Hint() string }
+	if errors.As(err, &h) {
+		u.hint(h.Hint())
+	}
+}
+
+func quote(s string) string { return strconv.Quote(s) }

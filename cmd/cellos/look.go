@@ -1,0 +1,124 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+
+	"cellos.io/cellos/document"
+)
+
+const explainUsage = `usage: cellos explain [FLAGS] DOCUMENT
+       cellos explain [FLAGS] -- COMMAND [ARGUMENT...]
+
+Says what the command of a cell could do and could not, which layer enforces each line, and what is measured before it
+starts. Nothing runs. The flags are those of cellos run, and:
+
+  --steps    print the system calls that build the cell too
+  --json     print all of it for programs
+`
+
+func explainCommand(args []string, env environment, ui *console) error {
+	var g grants
+	var file string
+	var asJSON, steps bool
+	set := newFlags("explain", &g, &file, env)
+	set.BoolVar(&asJSON, "json", false, "")
+	set.BoolVar(&steps, "steps", false, "")
+	rest, dashed, err := parse(set, args)
+	if errors.Is(err, flag.ErrHelp) {
+		io.WriteString(env.out, explainUsage)
+		return nil
+	}
+	if err != nil {
+		return mistake{err.Error(), "cellos help explain"}.at("explain")
+	}
+	a, err := readAsked("explain", &g, file, rest, dashed, env)
+	if err != nil {
+		return err
+	}
+	_, p, err := a.planned(env)
+	switch {
+	case err != nil:
+		return err
+	case asJSON:
+		return writeJSON(env.out, p.Report())
+	case steps:
+		_, err = io.WriteString(env.out, p.Text())
+	default:
+		_, err = io.WriteString(env.out, p.Words())
+	}
+	return err
+}
+
+const validateUsage = `usage: cellos validate [--json] DOCUMENT
+
+Checks a document (JSON, or YAML if its name says so; - is standard input) and reports everything wrong with it, each with
+its line and its path. Exit status 0 if it is good, 2 if not. Whether this host can enforce it is what explain tells.
+`
+
+func validateCommand(args []string, env environment, ui *console) error {
+	set := flag.NewFlagSet("validate", flag.ContinueOnError)
+	asJSON := set.Bool("json", false, "")
+	rest, dashed, err := parse(set, args)
+	if errors.Is(err, flag.ErrHelp) {
+		io.WriteString(env.out, validateUsage)
+		return nil
+	}
+	if err == nil && (dashed || len(rest) != 1) {
+		err = errors.New("one document is required")
+	}
+	if err != nil {
+		return mistake{err.Error(), "cellos help validate"}.at("validate")
+	}
+	doc, _, err := readDocument(rest[0], env)
+	if err != nil {
+		if *asJSON {
+			return reportProblems(env, err)
+		}
+		return err
+	}
+	if *asJSON {
+		return writeJSON(env.out, map[string]any{"valid": true, "id": doc.Spec.ID, "specDigest": doc.CanonicalDigest(), "problems": []string{}})
+	}
+	_, err = fmt.Fprintf(env.out, "%s: valid, %s\n", oneLine(rest[0]), doc.CanonicalDigest())
+	return err
+}
+
+func reportProblems(env environment, err error) error {
+	var f failure
+	list := []string{}
+	if errors.As(err, &f) {
+		for _, e := range f.errs {
+			list = append(list, e.Error())
+		}
+	} else {
+		list = append(list, err.Error())
+	}
+	if err := writeJSON(env.out, map[string]any{"valid": false, "problems": list}); err != nil {
+		return err
+	}
+	return status(exitUsage)
+}
+
+const schemaUsage = `usage: cellos schema
+
+Prints the JSON Schema (draft 2020-12) of documents. Rules that a schema cannot say are checked by cellos validate.
+`
+
+func schemaCommand(args []string, env environment, ui *console) error {
+	if len(args) > 0 {
+		return mistake{"unexpected argument " + quote(args[0]), ""}.at("schema")
+	}
+	_, err := env.out.Write(document.Schema())
+	return err
+}
+
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}

@@ -1,0 +1,49 @@
+// Command cellos runs one command in an execution cell: with exactly the authority that a document or the flags name,
+// and leaves events behind that tell what was asked, enforced and done.
+//
+//	cellos run -- COMMAND
+//
+// This package is the command line: flags, messages and exit codes. What they do is in the packages that it joins.
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+)
+
+func main() {
+	os.Exit(run(os.Args, environment{
+		in: os.Stdin, out: os.Stdout, err: os.Stderr,
+		getenv:  os.Getenv,
+		environ: os.Environ,
+		getwd:   os.Getwd,
+	}))
+}
+
+// An environment is what the command line gets from the process, so that tests can give it something else.
+type environment struct {
+	in, out, err *os.File
+	getenv       func(string) string
+	environ      func() []string
+	getwd        func() (string, error)
+}
+
+// run is the whole program. It returns the exit status.
+func run(args []string, env environment) int {
+	ui := &console{out: env.out, err: env.err}
+	if filepath.Base(args[0]) == "cellos-supervisor" {
+		return ui.exit(supervise(args[1:], env, ui))
+	}
+	args = args[1:]
+	if len(args) == 0 {
+		io.WriteString(env.err, usage)
+		return exitUsage
+	}
+	for _, c := range commands() {
+		if c.name == args[0] || c.alias != "" && c.alias == args[0] {
+			return ui.exit(c.run(args[1:], env, ui))
+		}
+	}
+	return ui.exit(mistake{"unknown command " + quote(args[0]), "cellos help lists the commands"}.at(""))
+}

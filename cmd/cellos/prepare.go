@@ -1,0 +1,140 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"os"
+
+	"cellos.io/cellos/authority"
+	"cellos.io/cellos/document"
+	"cellos.io/cellos/host"
+	"cellos.io/cellos/plan"
+)
+
+// An asked is what a command line asks for: a document, wherever it came from.
+type asked struct {
+	doc    *document.Document
+	data   []byte // as read, or as written for an ad-hoc run
+	grants *grants
+	name   string // of the document, for messages
+}
+
+// readAsked takes the document from a file, or makes it from the flags and the command behind "--".
+func readAsked(command string, g *grants, file string, rest []string, dashed bool, env environment) (*asked, error) {
+	switch {
+	case dashed && file != "":
+		return nil, mistake{"a document and a command were given", "the command belongs into the document: spec.run.argv"}.at(command)
+	case !dashed && file != "" && len(rest) > 0:
+		return nil, mistake{"two documents were given", ""}.at(command)
+	case !dashed && file == "" && len(rest) == 0, dashed && len(rest) == 0:
+		return nil, mistake{"a command or a document is missing", "cellos " + command + " -- COMMAND, or cellos " + command + " DOCUMENT"}.at(command)
+	case !dashed && g.set:
+		return nil, mistake{"flags that grant something go with a command, not with a document", "write the grants into the document, or run cellos " + command + " FLAGS -- COMMAND"}.at(command)
+	}
+	if dashed {
+		doc, err := g.document(rest, env)
+		if err != nil {
+			return nil, err
+		}
+		if err := g.check(doc); err != nil {
+			return nil, err
+		}
+		data, err := doc.JSON()
+		return &asked{doc: doc, data: data, grants: g}, err
+	}
+	if file == "" {
+		file = rest[0]
+	}
+	doc, data, err := readDocument(file, env)
+	if err != nil {
+		if _, serr := os.Lstat(file); serr != nil && file != "-" {
+			return nil, withHint(err, "to run a command, put -- before it: cellos "+command+" -- "+file)
+		}
+		return nil, err
+	}
+	return &asked{doc: doc, data: data, grants: g, name: file}, nil
+}
+
+// readDocument reads a document; everything wrong with it becomes a line of its own.
+func readDocument(file string, env environment) (*document.Document, []byte, error) {
+	data, err := document.Read(file, env.in)
+	if err != nil {
+		return nil, nil, failure{exitUsage, []error{err}}
+	}
+	doc, err := document.Parse(file, data)
+	var problems document.Problems
+	if errors.As(err, &problems) {
+		f := failure{code: exitUsage}
+		for _, p := range problems {
+			f.errs = append(f.errs, errors.New(p.In(file)))
+		}
+		return nil, nil, f
+	}
+	if err != nil {
+		return nil, nil, failure{exitUsage, []error{err}}
+	}
+	return doc, data, nil
+}
+
+func withHint(err error, hint string) error {
+	var f failure
+	if errors.As(err, &f) && len(f.errs) == 1 {
+		return failure{f.code, []error{mistake{f.errs[0].Error(), hint}}}
+	}
+	return err
+}
+
+// planned goes from the document to the plan of this host.
+func (a *asked) planned(env environment) (*authority.Authority, *plan.Plan, error) {
+	wd, err := env.getwd()
+	if err != nil && a.doc.Spec.Run != nil && a.doc.Spec.Run.WorkingDirectory == nil {
+		return nil, nil, failure{exitRefused, []error{err}}
+	}
+	auth, err := authority.Of(a.doc, authority.Place{WorkingDirectory: wd})
+	if err != nil {
+		return nil, nil, a.refused(exitUsage, split(err))
+	}
+	h, err := host.Describe(plan.Paths(auth))
+	if err != nil {
+		return nil, nil, failure{exitRefused, []error{err}}
+	}
+	p, err := plan.For(auth, h)
+	if err != nil {
+		return nil, nil, a.refused(exitRefused, split(err))
+	}
+	return auth, p, nil
+}
+
+// refused puts refusals into the words of whoever asked: fields of a document, or flags.
+func (a *asked) refused(code int, errs []error) error {
+	f := failure{code: code}
+	for _, err := range errs {
+		r, ok := err.(plan.Refusal)
+		if !ok {
+			f.errs = append(f.errs, err)
+			continue
+		}
+		text := r.Error()
+		if a.name == "" && r.From != "" {
+			text = a.grants.flagOf(r.From) + ": " + r.Text
+		}
+		f.errs = append(f.errs, mistake{text, r.Remedy})
+	}
+	return f
+}
+
+// split undoes errors.Join.
+func split(err error) []error {
+	if j, ok := err.(interface{ Unwrap() []error }); ok {
+		return j.Unwrap()
+	}
+	return []error{err}
+}
+
+// newFlags makes the flag set of a command that takes a document or a command.
+func newFlags(command string, g *grants, file *string, env environment) *flag.FlagSet {
+	set := flag.NewFlagSet(command, flag.ContinueOnError)
+	g.register(set, env)
+	set.StringVar(file, "file", "", "")
+	return set
+}

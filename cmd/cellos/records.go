@@ -1,0 +1,151 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"cellos.io/cellos/evidence/record"
+)
+
+const runsUsage = `usage: cellos runs [--json] [--clean]
+
+Lists the recorded runs, newest first. Records are in $CELLOS_STATE, else in $XDG_STATE_HOME/cellos, else in
+~/.local/state/cellos.
+
+  --clean    remove what a crash of the machine left of runs; never a record
+`
+
+type runSummary struct {
+	ID      string     `json:"id"`
+	Path    string     `json:"path"`
+	Status  string     `json:"status"`
+	SpecID  string     `json:"specId,omitempty"`
+	RunID   string     `json:"runId,omitempty"`
+	Run     string     `json:"cellosrun,omitempty"`
+	Started *time.Time `json:"started,omitempty"`
+	Ended   *time.Time `json:"ended,omitempty"`
+	Events  uint64     `json:"events"`
+	Outcome string     `json:"outcome,omitempty"`
+	Reason  string     `json:"reason,omitempty"`
+	Error   string     `json:"error,omitempty"`
+}
+
+func summaryOf(s record.Summary) runSummary {
+	r := runSummary{ID: s.ID, Path: s.Path, Status: string(s.Status), SpecID: s.SpecID, RunID: s.RunID, Run: s.Run, Events: s.Events, Outcome: s.Outcome, Reason: s.Reason}
+	if !s.Started.IsZero() {
+		r.Started = &s.Started
+	}
+	if !s.Ended.IsZero() {
+		r.Ended = &s.Ended
+	}
+	if s.Err != nil {
+		r.Error = s.Err.Error()
+	}
+	return r
+}
+
+func runsCommand(args []string, env environment, ui *console) error {
+	set := flag.NewFlagSet("runs", flag.ContinueOnError)
+	asJSON, clean := set.Bool("json", false, ""), set.Bool("clean", false, "")
+	rest, _, err := parse(set, args)
+	if errors.Is(err, flag.ErrHelp) {
+		io.WriteString(env.out, runsUsage)
+		return nil
+	}
+	if err == nil && len(rest) > 0 {
+		err = errors.New("unexpected argument " + quote(rest[0]))
+	}
+	if err != nil {
+		return mistake{err.Error(), "cellos help runs"}.at("runs")
+	}
+	state, err := record.StateDir(env.getenv, os.Geteuid(), os.TempDir())
+	if err != nil {
+		return err
+	}
+	if *clean {
+		return record.Clean(state, func(c record.Crashed) error {
+			if c.Scratch == "" {
+				return nil
+			}
+			fmt.Fprintf(env.out, "removed the scratch directory of %s\n", c.ID)
+			return c.Dir.RemoveScratch()
+		})
+	}
+	list, err := record.List(state)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		out := make([]runSummary, len(list))
+		for i, s := range list {
+			out[i] = summaryOf(s)
+		}
+		return writeJSON(env.out, out)
+	}
+	w := tabwriter.NewWriter(env.out, 0, 0, 2, ' ', 0)
+	if len(list) > 0 {
+		fmt.Fprintln(w, "RUN\tCELL\tSTATUS\tOUTCOME\tSTARTED\tEVENTS")
+	}
+	for _, s := range list {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\n", s.ID, oneLine(s.SpecID), s.Status, s.Outcome, s.Started.Local().Format(time.DateTime), s.Events)
+	}
+	return w.Flush()
+}
+
+const showUsage = `usage: cellos show [--json | --events | --document | --plan] RUN
+
+Shows a recorded run. RUN is its name, the beginning of its name or of the part behind the dash, or "last".
+
+  --events     print its events as they were written, one a line
+  --document   print the document as it was read
+  --plan       print the plan: what it could do, and the system calls that built the cell
+  --json       print the summary for programs
+`
+
+func showCommand(args []string, env environment, ui *console) error {
+	set := flag.NewFlagSet("show", flag.ContinueOnError)
+	asJSON := set.Bool("json", false, "")
+	raw := map[string]*bool{record.EventsFile: set.Bool("events", false, ""), record.DocumentFile: set.Bool("document", false, ""), record.PlanText: set.Bool("plan", false, "")}
+	rest, _, err := parse(set, args)
+	if errors.Is(err, flag.ErrHelp) {
+		io.WriteString(env.out, showUsage)
+		return nil
+	}
+	if err == nil && len(rest) != 1 {
+		err = errors.New("one run is required")
+	}
+	if err != nil {
+		return mistake{err.Error(), "cellos help show"}.at("show")
+	}
+	state, err := record.StateDir(env.getenv, os.Geteuid(), os.TempDir())
+	if err != nil {
+		return err
+	}
+	dir, err := record.Find(state, rest[0])
+	if err != nil {
+		return withText(err.Error(), "cellos runs lists the runs")
+	}
+	for name, want := range raw {
+		if !*want {
+			continue
+		}
+		f, err := os.Open(filepath.Join(dir, name))
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		_, err = io.Copy(env.out, f)
+		return err
+	}
+	s := record.Read(dir)
+	if *asJSON {
+		return writeJSON(env.out, summaryOf(s))
+	}
+	return showRun(s, env.out)
+}

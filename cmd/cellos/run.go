@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"cellos.io/cellos/authority"
+	"cellos.io/cellos/backend/process"
+	"cellos.io/cellos/cell"
+	"cellos.io/cellos/evidence"
+	"cellos.io/cellos/evidence/record"
+	"cellos.io/cellos/plan"
+	"cellos.io/cellos/stream"
+	"cellos.io/cellos/supervisor"
+	"cellos.io/cellos/sysabi"
+)
+
+const runUsage = `usage: cellos run [FLAGS] -- COMMAND [ARGUMENT...]
+       cellos run [--events DEST] [--quiet] DOCUMENT
+
+Runs a command in a cell. It sees the system's programs, read-only, and a copy-on-write view of the working directory;
+nothing else of the host, no network, no environment. Flags grant more:
+
+  --read PATH[:DEST]      show a file or folder, read-only
+  --write PATH[:DEST]     show it, and let the command change it on the host
+  --exec PATH[:DEST]      show it, and let the command run programs in it
+  --workdir DIR[:MODE]    working directory, default: the current one. Modes: overlay (copy-on-write, the default),
+                          read, write (changes the host's files), empty (a new folder, DIR is only its name)
+  --env NAME[=VALUE]      set a variable; without a value, yours. PATH is always set
+  --user UID[:GID]        ids that the command sees; on the host it is never root
+  --tty, -t               a terminal of its own
+  --hostname NAME         default: cell
+  --time-namespace        a time namespace of its own
+  --net none              no network (the default, and all there is)
+
+Limits:
+  --time 30s              wall-clock time; --grace 5s between SIGTERM and SIGKILL when it is over
+  --pids 64               processes and threads at once, default 4096
+  --memory 256MiB  --cpus 0.5
+  --nofile 256            open files of one process, default 1024 (65536 on request)
+  --file-size 1GiB        of one file
+  --scratch 1GiB          /tmp, /dev/shm and changed files together; in memory
+  --output 1MiB           standard output and error together
+  --seccomp PROFILE       hardened (default), hardened+net-none, baseline (weaker)
+
+Record:
+  --file DOCUMENT         the same as DOCUMENT
+  --name NAME             name of the cell in the record, default: that of the program
+  --events DEST           write the events to a file too; - is standard output
+  --quiet, -q             no hints and notes
+`
+
+var runFlagNames = []string{"--events", "--quiet"}
+
+func runCommand(args []string, env environment, ui *console) error {
+	var g grants
+	var file, events string
+	set := newFlags("run", &g, &file, env)
+	set.StringVar(&events, "events", "", "")
+	set.BoolVar(&ui.quiet, "quiet", false, "")
+	set.BoolVar(&ui.quiet, "q", false, "")
+	rest, dashed, err := parse(set, args)
+	if errors.Is(err, flag.ErrHelp) {
+		io.WriteString(env.out, runUsage)
+		return nil
+	}
+	if err != nil {
+		return mistake{err.Error(), "cellos help run"}.at("run")
+	}
+	a, err := readAsked("run", &g, file, rest, dashed, env)
+	if err != nil {
+		return err
+	}
+	return a.run(env, ui, "", events)
+}
+
+// run lives the run and tells the person what went wrong.
+func (a *asked) run(env environment, ui *console, runID, events string) error {
+	auth, p, err := a.planned(env)
+	if err != nil {
+		return err
+	}
+	state, err := record.StateDir(env.getenv, os.Geteuid(), os.TempDir())
+	if err != nil {
+		return failure{exitRefused, []error{withText("no evidence, no execution: "+err.Error(), "set CELLOS_STATE to a folder of your own")}}
+	}
+	outputs, err := sinks(events, env)
+	if err != nil {
+		return failure{exitRefused, []error{err}}
+	}
+	if home := env.getenv("HOME"); auth.Work.Path == home && auth.Work.Mode != authority.Empty && a.name == "" {
+		ui.note("the working directory is your home directory: the command can read everything in it")
+	}
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGWINCH, syscall.SIGTSTP, syscall.SIGCONT,
+		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE)
+	defer signal.Stop(signals)
+	end := supervisor.Run{
+		Document: a.doc, Bytes: a.data, Authority: auth, Plan: p, Backend: process.Backend{},
+		Streams: stream.Ends{In: env.in, Out: env.out, Err: env.err},
+		Signals: signals,
+		Stop:    func() { syscall.Kill(syscall.Getpid(), syscall.SIGSTOP) },
+		State:   state, RunID: runID, Outputs: outputs,
+		Trust: supervisor.Trust{KeysetID: evidence.DefaultKeysetID, ResolverKid: evidence.DefaultResolverKid},
+	}.Do(context.Background())
+	tell(end, p, ui)
+	if end.Code == 0 {
+		return nil
+	}
+	return status(end.Code)
+}
+
+// sinks opens what --events names.
+func sinks(events string, env environment) ([]evidence.Output, error) {
+	switch events {
+	case "":
+		return nil, nil
+	case "-":
+		return []evidence.Output{{Name: "event stream", Sink: evidence.WriterSink(env.out)}}, nil
+	}
+	f, err := evidence.OpenFile(events, 0o666)
+	if err != nil {
+		return nil, fmt.Errorf("event stream: %w", err)
+	}
+	return []evidence.Output{{Name: "event stream", Sink: f}}, nil
+}
+
+// tell prints what went wrong, and what would help.
+func tell(end supervisor.End, p *plan.Plan, ui *console) {
+	if end.Err == nil {
+		if end.Code == 128+int(syscall.SIGSYS) {
+			ui.hint("SIGSYS is how the kernel ends a process for a system call of another architecture; the profile is " + p.Profile)
+		}
+		return
+	}
+	var start *cell.StartError
+	if errors.As(end.Err, &start) && start.Stage == "" {
+		name := p.Boot.Candidates[0]
+		if len(p.Boot.Candidates) > 1 {
+			name = path.Base(name)
+		}
+		hint := startHint(start, name, p)
+		if errors.Is(start.Err, sysabi.ENOENT) || errors.Is(start.Err, sysabi.ENOTDIR) {
+			ui.error(name + ": not found in the cell")
+		} else {
+			ui.error(start.Path + ": " + start.Err.Error())
+		}
+		ui.hint(hint)
+		return
+	}
+	for _, err := range split(end.Err) {
+		ui.print(err)
+	}
+}
+
+// startHint names the grant that would let a command start.
+func startHint(e *cell.StartError, name string, p *plan.Plan) string {
+	switch {
+	case errors.Is(e.Err, sysabi.ENOEXEC):
+		return "it is no program for this machine, and names no interpreter (#!)"
+	case errors.Is(e.Err, sysabi.E2BIG):
+		return "the kernel takes arguments and environment of up to a quarter of the stack limit, and 128 KiB for one string (execve(2))"
+	}
+	// What the host would run, found as the caller's shell finds it.
+	found := ""
+	if strings.Contains(name, "/") {
+		if path.IsAbs(name) {
+			found = name
+		} else {
+			found = path.Join(p.Work.Path, name)
+		}
+	} else if os.Getenv("PATH") != "" {
+		for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+			if fi, err := os.Stat(path.Join(dir, name)); err == nil && fi.Mode().IsRegular() && fi.Mode()&0o111 != 0 && path.IsAbs(dir) {
+				found = path.Join(dir, name)
+				break
+			}
+		}
+	}
+	fi, err := os.Stat(found)
+	switch {
+	case found == "" || err != nil:
+		return ""
+	case fi.IsDir():
+		return found + " is a folder"
+	case fi.Mode()&0o111 == 0:
+		return found + " has no execute permission"
+	}
+	real, err := filepath.EvalSymlinks(found)
+	if err != nil {
+		return ""
+	}
+	dir := path.Dir(real)
+	if strings.Contains(name, "/") || real != found {
+		return fmt.Sprintf("the host has %s; grant it with --exec %s (in a document: spec.authority.filesystem.exec)", found, dir)
+	}
+	return fmt.Sprintf("the host has %s; grant it with --exec %s --env PATH=%s:%s (in a document: spec.authority.filesystem.exec)", found, dir, dir, authority.Path)
+}
+
+func withText(text, hint string) error { return mistake{text, hint} }

@@ -1,0 +1,83 @@
+package document
+
+// Authority is everything that the cell is granted.
+type Authority struct {
+	Filesystem          *Filesystem          `json:"filesystem"`
+	Network             *Network             `json:"network"`
+	EgressRules         []EgressRule         `json:"egressRules"`
+	SecretRefs          []string             `json:"secretRefs" doc:"format=portable"` // a set: repeats mean nothing
+	AuthorityDerivation *AuthorityDerivation `json:"authorityDerivation"`
+	DNSAuthority        *DNSAuthority        `json:"dnsAuthority" doc:"omit"`
+	CDNAuthority        *CDNAuthority        `json:"cdnAuthority" doc:"omit"`
+}
+
+// What the working directory is to the cell.
+const (
+	WorkingDirectoryOverlay = "overlay" // a copy-on-write view; the host is not changed; the default
+	WorkingDirectoryRead    = "read"    // read-only
+	WorkingDirectoryWrite   = "write"   // the host's directory itself
+	WorkingDirectoryEmpty   = "empty"   // a new, empty directory
+)
+
+// Filesystem says which of the host's files the cell is shown. The zero value says nothing.
+//
+// In the canonical form this object was free JSON before it had a type, with members in ascending order: hence the order
+// of the fields here and in Grant.
+type Filesystem struct {
+	Exec             []Grant `json:"exec" doc:"omit,or=path"` // to be read and executed
+	Read             []Grant `json:"read" doc:"omit,or=path"`
+	WorkingDirectory *string `json:"workingDirectory" doc:"omit,enum=overlay|read|write|empty"` // nil: overlay
+	Write            []Grant `json:"write" doc:"omit,or=path"`                                  // to be read and written
+}
+
+// A Grant shows one path of the host to the cell. A document writes it as an object, or as its path alone.
+type Grant struct {
+	At   *string `json:"at" doc:"omit,format=grant"` // where the cell sees it; nil: at Path
+	Path string  `json:"path" doc:"required,format=grant"`
+}
+
+// Target returns where the cell sees the grant.
+func (g Grant) Target() string {
+	if g.At != nil {
+		return *g.At
+	}
+	return g.Path
+}
+
+// Network is reserved: it has no fields, and grants nothing. Network access is granted by EgressRules.
+type Network struct{}
+
+// An EgressRule grants connections to one host and port.
+type EgressRule struct {
+	Host                   string  `json:"host" doc:"required,format=host"`
+	Port                   uint16  `json:"port" doc:"required,min=1,max=65535"`
+	Protocol               *string `json:"protocol" doc:"format=protocol"` // tcp udp tls https http dns-acknowledged, in any case
+	DNSEgressJustification *string `json:"dnsEgressJustification" doc:"omit"`
+}
+
+// An AuthorityDerivation is a token: somebody with a known key signed that this cell may have LeafCapability.
+type AuthorityDerivation struct {
+	RoleRoot         string           `json:"roleRoot" doc:"required"`
+	ParentRunID      *string          `json:"parentRunId"`
+	DerivationSteps  []DerivationStep `json:"derivationSteps" doc:"nonull"`
+	LeafCapability   Capability       `json:"leafCapability" doc:"required"`
+	GrantorSignature GrantorSignature `json:"grantorSignature" doc:"required"`
+}
+
+// A DerivationStep says that one capability was narrowed to another.
+type DerivationStep struct {
+	FromCapability Capability `json:"fromCapability" doc:"required"`
+	ToCapability   Capability `json:"toCapability" doc:"required"`
+}
+
+// A Capability is the part of an Authority that tokens speak of.
+type Capability struct {
+	EgressRules []EgressRule `json:"egressRules" doc:"nonull"`
+	SecretRefs  []string     `json:"secretRefs" doc:"nonull,format=portable"`
+}
+
+// A GrantorSignature signs a token.
+type GrantorSignature struct {
+	Algorithm string `json:"algorithm" doc:"required,enum=ed25519"`
+	Bytes     string `json:"bytes" doc:"required"` // standard base64 of 64 bytes; not looked at here
+}

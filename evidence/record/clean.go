@@ -1,0 +1,107 @@
+package record
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// errLive says that a run directory is locked by a live process.
+var errLive = errors.New("the run is alive")
+
+// Crashed is the directory of a run whose process is gone, with what it left. It is locked while the callback of Clean
+// looks at it.
+type Crashed struct {
+	Summary
+	Dir     *Dir   // for RemoveScratch, OpenEvents and the like; closed after the callback
+	Scratch string // path of the scratch directory, or empty if there is none
+}
+
+// Clean calls f for every run that is not alive and whose chain is open or whose scratch directory is still there. It
+// removes nothing itself, except run directories without anything in them that a crash left while they were made. f
+// decides what to remove (scratch) and to close (the chain); evidence stays. An error of f is reported for its run, and
+// the others go on.
+func Clean(state string, f func(Crashed) error) error {
+	ids, err := names(state)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, id := range ids {
+		if err := clean(filepath.Join(state, runsDir, id), f); err != nil {
+			errs = append(errs, fmt.Errorf("run %s: %w", id, err))
+		}
+	}
+	return errors.Join(append(errs, unfinished(state))...)
+}
+
+func clean(path string, f func(Crashed) error) error {
+	l, err := take(path, os.O_CREATE)
+	if errors.Is(err, errLive) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	d := &Dir{filepath.Base(path), path, l}
+	defer d.Close()
+	c := Crashed{Summary: Read(path), Dir: d}
+	if c.Status == Running { // that is us
+		c.Status = Open
+		if c.Run == "" {
+			c.Status = Empty
+		}
+	}
+	if i, err := os.Lstat(filepath.Join(path, scratchDir)); err == nil && i.IsDir() {
+		c.Scratch = filepath.Join(path, scratchDir)
+	}
+	if c.Scratch == "" && c.Status != Open {
+		return nil
+	}
+	return f(c)
+}
+
+// take locks an existing run directory. With os.O_CREATE in flags it makes a missing lock file: a directory without one is
+// locked by nobody who lives.
+func take(path string, flags int) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(path, lockFile), os.O_WRONLY|flags, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := lock(f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// makingTime is how long a directory that has no final name yet is left alone: Create needs well under a millisecond
+// to lock and to rename it.
+const makingTime = time.Minute
+
+// unfinished removes directories that Create did not get to rename. They hold an empty lock file or nothing.
+func unfinished(state string) error {
+	list, err := os.ReadDir(filepath.Join(state, runsDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range list {
+		i, err := e.Info()
+		if err != nil || !strings.HasPrefix(e.Name(), newPrefix) || time.Since(i.ModTime()) < makingTime {
+			continue
+		}
+		p := filepath.Join(state, runsDir, e.Name())
+		l, err := take(p, os.O_CREATE)
+		if err != nil {
+			continue
+		}
+		os.Remove(filepath.Join(p, lockFile))
+		os.Remove(p) // not RemoveAll: only if it is empty
+		l.Close()
+	}
+	return nil
+}

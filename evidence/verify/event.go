@@ -1,0 +1,266 @@
+package verify
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"math/big"
+	"strconv"
+	"strings"
+	"time"
+
+	"cellos.io/cellos/evidence"
+	"cellos.io/cellos/evidence/canon"
+	"cellos.io/cellos/evidence/material"
+)
+
+// event is one line, as far as it can be read without judging it.
+type event struct {
+	core       material.Core // Data: the bytes as they stand
+	isJSON     bool          // data is a JSON value, not base64
+	attributes []attribute   // extension attributes that are there, dssematerial excepted
+	material   string
+
+	run, prev string
+	sequence  uint64 // 0: none
+	count     uint64 // 0: none
+
+	keyID  string          // of the signature that verifies
+	digest string          // of the signed payload; empty: not known
+	signed map[string]bool // names of the signed extension attributes
+}
+
+type attribute struct{ name, value string }
+
+// parse reads a line: JSON with every member once, attributes of the types that CloudEvents gives them.
+func parse(line []byte) (*event, error) {
+	members, err := canon.Object(make([]canon.Member, 0, 16), line)
+	if err != nil {
+		return nil, err
+	}
+	e := &event{isJSON: true}
+	for _, m := range members {
+		if canon.IsNull(m.Value) {
+			continue // unset
+		}
+		if err := e.member(m); err != nil {
+			return nil, fmt.Errorf("%s: %v", m.Name, err)
+		}
+	}
+	if e.core.SpecVersion != "1.0" || e.core.ID == "" || e.core.Type == "" {
+		return nil, errors.New("not a CloudEvent 1.0")
+	}
+	return e, nil
+}
+
+func (e *event) member(m canon.Member) (err error) {
+	switch m.Name {
+	case "id":
+		e.core.ID, err = canon.String(m.Value)
+	case "source":
+		e.core.Source, err = canon.String(m.Value)
+	case "specversion":
+		e.core.SpecVersion, err = canon.String(m.Value)
+	case "type":
+		e.core.Type, err = canon.String(m.Value)
+	case "datacontenttype":
+		e.core.DataContentType, err = canon.String(m.Value)
+	case "dataschema":
+		e.core.DataSchema, err = canon.String(m.Value)
+	case "subject":
+		e.core.Subject, err = canon.String(m.Value)
+	case "time":
+		var s string
+		if s, err = canon.String(m.Value); err == nil {
+			if e.core.Time, err = time.Parse(time.RFC3339Nano, s); err != nil {
+				err = errors.New("not a time as in RFC 3339")
+			}
+		}
+	case "data", "data_base64":
+		if e.core.Data != nil {
+			return errors.New("data and data_base64 together")
+		}
+		e.core.Data = m.Value
+		if e.isJSON = m.Name == "data"; !e.isJSON {
+			var s string
+			if s, err = canon.String(m.Value); err == nil {
+				e.core.Data, err = base64.StdEncoding.Strict().DecodeString(s)
+			}
+		}
+	case "dssematerial":
+		e.material, err = canon.String(m.Value)
+	default:
+		return e.extension(m)
+	}
+	return err
+}
+
+func (e *event) extension(m canon.Member) (err error) {
+	a := attribute{name: m.Name, value: string(m.Value)}
+	switch c := m.Value[0]; {
+	case c == '"':
+		a.value, err = canon.String(m.Value)
+	case c == '{' || c == '[':
+		err = errors.New("not a scalar")
+	case c != 't' && c != 'f' && strings.ContainsAny(a.value, ".eE"):
+		err = errors.New("not an integer")
+	}
+	if err != nil {
+		return err
+	}
+	e.attributes = append(e.attributes, a)
+	text := m.Value[0] == '"'
+	switch m.Name {
+	case "sequence":
+		if e.sequence, err = strconv.ParseUint(a.value, 10, 63); err != nil || !text || len(a.value) < 10 {
+			err = errors.New("not a sequence number")
+		}
+	case "celloscount":
+		if e.count, err = strconv.ParseUint(a.value, 10, 63); err != nil || text {
+			err = errors.New("not a count")
+		}
+	case "cellosrun":
+		e.run = a.value
+	case "cellosprev":
+		e.prev = a.value
+	}
+	return err
+}
+
+func (e *event) attribute(name string) string {
+	for _, a := range e.attributes {
+		if a.name == name {
+			return a.value
+		}
+	}
+	return ""
+}
+
+// check verifies the signature, and that the event is what was signed. It returns no kind for a good event.
+func (e *event) check(keys Keys) (Kind, string) {
+	if e.material == "" {
+		return Unsigned, "no dssematerial"
+	}
+	envelope, err := material.Decode(e.material)
+	if err != nil {
+		return BadSignature, "dssematerial: " + err.Error()
+	}
+	if kind, detail := e.signature(envelope, keys); kind != "" {
+		return kind, detail
+	}
+	sum := sha256.Sum256(envelope.Payload)
+	e.digest = "sha256:" + fmt.Sprintf("%x", sum)
+	p, err := material.ParsePayload(envelope.Payload)
+	if err != nil {
+		return BadSignature, "signed payload: " + err.Error()
+	}
+	return e.compare(p)
+}
+
+func (e *event) signature(envelope material.Envelope, keys Keys) (Kind, string) {
+	pae := material.AppendPAE(nil, envelope.Payload)
+	known := false
+	for _, s := range envelope.Signatures {
+		key, ok := keys[s.KeyID]
+		if !ok {
+			continue
+		}
+		known = true
+		if valid(key, pae, s.Sig) {
+			e.keyID = s.KeyID
+			return "", ""
+		}
+	}
+	if !known {
+		return UnknownKey, "signed with key " + printable(envelope.Signatures[0].KeyID)
+	}
+	return BadSignature, "the signature does not verify"
+}
+
+// valid verifies one signature. ECDSA signatures may be r||s, as the CloudEvents extension's examples have them, or ASN.1.
+func valid(key crypto.PublicKey, message, sig []byte) bool {
+	switch k := key.(type) {
+	case ed25519.PublicKey:
+		return len(k) == ed25519.PublicKeySize && ed25519.Verify(k, message, sig)
+	case *ecdsa.PublicKey:
+		if k.Curve != elliptic.P256() {
+			return false
+		}
+		sum := sha256.Sum256(message)
+		if len(sig) == 64 && ecdsa.Verify(k, sum[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:])) {
+			return true
+		}
+		return ecdsa.VerifyASN1(k, sum[:], sig)
+	}
+	return false
+}
+
+// compare computes the digests from the event and compares them with the signed ones.
+func (e *event) compare(p material.Payload) (Kind, string) {
+	if e.core.Digest() != p.Core && !e.respelled(p.Core) {
+		return Altered, "the event is not the one that was signed"
+	}
+	if !p.Time.IsZero() && !p.Time.Equal(e.core.Time) {
+		return Altered, "the time is not the one that was signed"
+	}
+	e.signed = make(map[string]bool, len(p.Signed))
+	values := make([]string, len(p.Signed))
+	for i, n := range p.Signed {
+		values[i], e.signed[n] = e.attribute(n), true
+	}
+	if len(values) > 0 && material.ExtDigest(values) != p.Ext {
+		return Altered, "the signed attributes " + strings.Join(p.Signed, ", ") + " are not what was signed"
+	}
+	for _, n := range [...]string{"sequence", "cellosrun", "cellosprev"} {
+		if !e.signed[n] || e.attribute(n) == "" {
+			return Unsigned, "the attribute " + n + " is not signed"
+		}
+	}
+	for _, a := range e.attributes {
+		if !e.signed[a.name] {
+			return Unsigned, "the attribute " + printable(a.name) + " is not signed"
+		}
+	}
+	return "", ""
+}
+
+// respelled reports whether data means what was signed, in another spelling: the signed bytes are canonical, so
+// that a transport that reads and writes JSON does no harm.
+func (e *event) respelled(want material.Digest) bool {
+	if !e.isJSON || e.core.Data == nil {
+		return false
+	}
+	data, err := canon.Append(nil, e.core.Data)
+	if err != nil || bytes.Equal(data, e.core.Data) {
+		return false
+	}
+	core := e.core
+	core.Data = data
+	if core.Digest() != want {
+		return false
+	}
+	e.core = core
+	return true
+}
+
+// verified returns the event for Verifier.Visit.
+func (e *event) verified() evidence.Event {
+	return evidence.Event{
+		ID: e.core.ID, Source: e.core.Source, Type: e.core.Type, Time: e.core.Time.UTC(), Data: bytes.Clone(e.core.Data),
+		Sequence: e.sequence, Run: e.run, Prev: e.prev, Count: e.count, Material: e.material,
+	}
+}
+
+// printable shortens and quotes what comes from an event that nobody vouches for.
+func printable(s string) string {
+	if len(s) > 80 {
+		s = s[:80] + "…"
+	}
+	return strconv.Quote(s)
+}

@@ -1,0 +1,60 @@
+package plan
+
+import (
+	"cellos.io/cellos/sysabi"
+	"cellos.io/cellos/table"
+)
+
+// devices are the nodes of the cell's /dev. None of them reaches hardware or another process; /dev/tty is the caller's own
+// controlling terminal, of which a cell has none unless it asked.
+var devices = []string{"/dev/full", "/dev/null", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero"}
+
+// dev makes the cell's /dev.
+func (p *planner) dev() {
+	b := &p.b
+	p.folder("/dev")
+	for _, d := range devices {
+		if p.h.Entries[d].Kind != Other {
+			continue
+		}
+		p.file(d)
+		m := b.cloneTree(d, sysabi.AT_FDCWD, d, false)
+		b.setAttr(d, m, NoSUID|NoExec, false)
+		b.attach(d, m, p.rootFD, d[1:])
+		p.mount(d, "", NoSUID|NoExec)
+	}
+	for _, l := range [][2]string{{"/proc/self/fd", "fd"}, {"fd/0", "stdin"}, {"fd/1", "stdout"}, {"fd/2", "stderr"}, {"pts/ptmx", "ptmx"}} {
+		b.do("linking /dev/"+l[1], "symlinkat", table.Path(l[0]), table.FD(p.rootFD), table.Path("dev/"+l[1]))
+	}
+	p.folder("/dev/shm")
+	m := b.cloneTree("/dev/shm", sysabi.AT_FDCWD, "shm", false)
+	b.setAttr("/dev/shm", m, NoSUID|NoDev|NoExec, false)
+	b.attach("/dev/shm", m, p.rootFD, "dev/shm")
+	p.mount("/dev/shm", "tmpfs", NoSUID|NoDev|NoExec)
+
+	p.folder("/dev/pts")
+	pts := b.newFS("/dev/pts", "devpts", NoSUID|NoExec, [2]string{"ptmxmode", "0666"}, [2]string{"mode", "0620"})
+	b.attach("/dev/pts", pts, p.rootFD, "dev/pts")
+	p.mount("/dev/pts", "devpts", NoSUID|NoExec)
+	if p.a.Command.Terminal {
+		p.terminal()
+	}
+}
+
+// terminal makes the cell's own terminal the child's standard input, output and error. The supervisor takes the
+// master side over before release; the caller's terminal never enters the cell.
+func (p *planner) terminal() {
+	b := &p.b
+	b.in(LayerSession)
+	master := b.opens("opening a new terminal", "openat", table.FD(p.rootFD), table.Path("dev/pts/ptmx"),
+		table.Flags(sysabi.O_RDWR|sysabi.O_NOCTTY, "O_RDWR|O_NOCTTY"), table.Num(0))
+	b.do("unlocking the terminal", "ioctl", table.FD(master), table.Flags(sysabi.TIOCSPTLCK, "TIOCSPTLCK"), table.Struct(make([]byte, 4), "&0"))
+	slave := b.opens("opening the terminal's other side", "ioctl", table.FD(master), table.Flags(sysabi.TIOCGPTPEER, "TIOCGPTPEER"),
+		table.Flags(sysabi.O_RDWR|sysabi.O_NOCTTY, "O_RDWR|O_NOCTTY"))
+	for fd, name := range []string{"input", "output", "error"} {
+		b.do("making the terminal standard "+name, "dup3", table.FD(slave), table.FD(fd), noFlags).Want = table.Exactly(fd)
+	}
+	b.close(slave)
+	p.p.Held.Terminal = master
+	b.in(LayerMount)
+}

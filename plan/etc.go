@@ -1,0 +1,101 @@
+package plan
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"cellos.io/cellos/sysabi"
+	"cellos.io/cellos/table"
+)
+
+// etcFiles are what programs need of /etc: the loader's cache, alternatives, certificates, time zone, names of services, and the
+// configuration of language runtimes. Everything else (accounts, keys, host names, services' settings) stays outside. The
+// patterns are those of path.Match.
+var etcFiles = []string{
+	"alternatives", "bash.bashrc", "bash_completion.d", "ca-certificates", "ca-certificates.conf", "crypto-policies", "debian_version", "fonts",
+	"gai.conf", "gitattributes", "gitconfig", "gnutls", "host.conf", "inputrc", "java*", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ld-musl-*",
+	"locale.alias", "locale.conf", "localtime", "magic", "magic.mime", "mailcap", "maven", "mime.types", "networks", "os-release", "papersize",
+	"perl", "pki", "profile", "profile.d", "protocols", "python*", "rpc", "services", "shells", "skel", "ssl", "terminfo", "timezone", "vim",
+	"xattr.conf", "xdg",
+}
+
+// etc makes the cell's /etc: some files of the host, and accounts and host names that tell nothing of it.
+func (p *planner) etc() {
+	if p.replaced("/etc") {
+		return
+	}
+	b := &p.b
+	p.folder("/etc")
+	for _, f := range p.etcTexts() {
+		if !p.replaced("/etc/" + f.name) {
+			b.writeFile("writing /etc/"+f.name, p.rootFD, "etc/"+f.name, sysabi.O_CREAT|sysabi.O_WRONLY, "O_CREAT|O_WRONLY", 0o444, []byte(f.text))
+		}
+	}
+	for _, name := range p.h.Etc {
+		at := "/etc/" + name
+		if !matches(name, etcFiles) || p.replaced(at) {
+			continue
+		}
+		e := p.h.Entries[at]
+		switch e.Kind {
+		case Symlink:
+			b.do("linking "+at, "symlinkat", table.Path(e.Target), table.FD(p.rootFD), table.Path(at[1:]))
+			continue
+		case Directory:
+			p.folder(at)
+		case Regular:
+			p.file(at)
+		default:
+			continue
+		}
+		m := b.cloneTree(at, sysabi.AT_FDCWD, at, true)
+		b.setAttr(at, m, ReadOnly|NoSUID|NoDev, true)
+		b.attach(at, m, p.rootFD, at[1:])
+		p.mount(at, "", ReadOnly|NoSUID|NoDev)
+	}
+}
+
+// EtcWanted reports whether a name in /etc is shown to cells; package host looks only at those.
+func EtcWanted(name string) bool { return matches(name, etcFiles) }
+
+type etcText struct{ name, text string }
+
+func (p *planner) etcTexts() []etcText {
+	ids := p.p.IDs
+	home := "/tmp"
+	if h, ok := p.a.Command.Lookup("HOME"); ok && path.IsAbs(h) && !strings.ContainsAny(h, ":\n") {
+		home = h
+	}
+	host := p.a.Command.Hostname
+	passwd := fmt.Sprintf("cell:x:%d:%d:cell:%s:/bin/sh\n", ids.UID, ids.GID, home)
+	group := fmt.Sprintf("cell:x:%d:\n", ids.GID)
+	if ids.UID != 0 {
+		passwd = "root:x:0:0:root:/nonexistent:/usr/sbin/nologin\n" + passwd
+	}
+	if ids.GID != 0 {
+		group = "root:x:0:\n" + group
+	}
+	if ids.UID != 65534 {
+		passwd += "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+	}
+	if ids.GID != 65534 {
+		group += "nogroup:x:65534:\n"
+	}
+	return []etcText{
+		{"passwd", passwd},
+		{"group", group},
+		{"hostname", host + "\n"},
+		{"hosts", "127.0.0.1 localhost " + host + "\n::1 localhost " + host + "\n"},
+		{"nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"},
+	}
+}
+
+func matches(name string, patterns []string) bool {
+	for _, p := range patterns {
+		if ok, _ := path.Match(p, name); ok {
+			return true
+		}
+	}
+	return false
+}

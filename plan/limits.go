@@ -1,0 +1,54 @@
+package plan
+
+import (
+	"fmt"
+
+	"cellos.io/cellos/authority"
+	"cellos.io/cellos/sysabi"
+	"cellos.io/cellos/table"
+)
+
+// network brings up the loopback interface of the cell's network namespace: programs that talk to themselves work, and there
+// is no other interface.
+func (p *planner) network() {
+	b := &p.b
+	b.in(LayerNet)
+	s := b.opens("opening a socket in the cell's network", "socket", table.Flags(sysabi.AF_INET, "AF_INET"),
+		table.Flags(sysabi.SOCK_DGRAM|sysabi.SOCK_CLOEXEC, "SOCK_DGRAM|SOCK_CLOEXEC"), table.Num(0))
+	ifreq := make([]byte, 40) // struct ifreq, netdevice(7): 16 bytes of name, then the flags
+	copy(ifreq, "lo")
+	ifreq[16] = sysabi.IFF_UP | sysabi.IFF_RUNNING
+	b.do("bringing up lo", "ioctl", table.FD(s), table.Flags(sysabi.SIOCSIFFLAGS, "SIOCSIFFLAGS"), table.Struct(ifreq, `{"lo", IFF_UP|IFF_RUNNING}`))
+	b.close(s)
+	b.in(LayerUTS)
+	name := p.a.Command.Hostname
+	b.do("naming the host "+name, "sethostname", table.Path(name), table.Num(uint64(len(name))))
+}
+
+// limits sets the resource limits of setrlimit(2). Wall time and output are the supervisor's to watch.
+func (p *planner) limits() {
+	b, l := &p.b, p.a.Limits
+	b.in(LayerLimits)
+	soft, hard := uint64(authority.DefaultOpenFiles), min(uint64(authority.HardOpenFiles), p.h.OpenMax)
+	if l.OpenFiles != 0 {
+		if soft, hard = l.OpenFiles, l.OpenFiles; l.OpenFiles > p.h.OpenMax {
+			p.refuse("spec.run.limits.openFiles", fmt.Sprintf("%d is more than this host allows cellos, which is %d", l.OpenFiles, p.h.OpenMax),
+				"ask for less, or raise the hard limit (ulimit -Hn)")
+		}
+	}
+	b.rlimit("core dumps", sysabi.RLIMIT_CORE, "RLIMIT_CORE", 0, 0)
+	b.rlimit("open files", sysabi.RLIMIT_NOFILE, "RLIMIT_NOFILE", min(soft, hard), hard)
+	// One more for PID 1. The kernel counts per user and user namespace (ucounts, since 5.14), so that other cells and the
+	// user's own processes do not count.
+	b.rlimit("processes", sysabi.RLIMIT_NPROC, "RLIMIT_NPROC", l.Processes+1, l.Processes+1)
+	if l.FileSize != 0 {
+		b.rlimit("file size", sysabi.RLIMIT_FSIZE, "RLIMIT_FSIZE", l.FileSize, l.FileSize)
+	}
+	b.rlimit("real-time priority", sysabi.RLIMIT_RTPRIO, "RLIMIT_RTPRIO", 0, 0)
+	b.rlimit("nice", sysabi.RLIMIT_NICE, "RLIMIT_NICE", 0, 0)
+}
+
+func (b *builder) rlimit(what string, resource uint64, text string, soft, hard uint64) {
+	b.do(fmt.Sprintf("limiting %s to %d", what, soft), "prlimit64", table.Num(0), table.Flags(resource, text),
+		table.Struct(words(soft, hard), fmt.Sprintf("{%d, %d}", soft, hard)), table.Null())
+}

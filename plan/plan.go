@@ -1,0 +1,166 @@
+// Package plan decides how a host enforces an authority: which system calls build the cell, in which order, what the
+// finished cell must look like, and which probes must be refused inside it.
+//
+//	p, err := plan.For(a, host)   // pure: the same input gives the same plan on any operating system
+//	fmt.Print(p.Table)            // the list of system calls, like strace
+//	for _, s := range p.Says { fmt.Println(s.Text, s.Layers) }
+//
+// What cannot be enforced is refused, all reasons at once (Refused); nothing is left out silently. The package makes no
+// system call: package host looks at the machine, packages spawn and backend/process carry a plan out.
+package plan
+
+import (
+	"cellos.io/cellos/authority"
+	"cellos.io/cellos/table"
+)
+
+// A Plan is a cell as one host will build it. It is not changed after For returned it.
+type Plan struct {
+	Backend    string     // "process"
+	Arch       string     // architecture of the numbers in the table
+	Namespaces Namespaces // made by clone3 itself
+	IDs        IDs
+	Handed     []Handed    // descriptors that the supervisor hands over
+	Table      table.Table // what the child does, up to the start of the cell's PID 1
+	Boot       Boot        // what PID 1 does before and when it starts the command
+	Held       Held        // descriptors of the child that the supervisor copies before release
+	Mounts     []Mount     // every mount of the finished cell, besides those that a granted tree brings along
+	Promises   []Promise   // what is measured before release
+	Says       []Sentence  // what the command can do and cannot, in words
+	Limits     authority.Limits
+	Work       authority.Work
+	Profile    string // seccomp profile
+	Filters    int    // seccomp filters on the command
+}
+
+// IDs says who the command is.
+type IDs struct {
+	UID, GID         uint32 // inside the cell
+	HostUID, HostGID uint32 // on the host; never 0
+	ByParent         bool   // the supervisor writes the maps (root); else the child maps its own ids
+}
+
+// A Handed descriptor is opened by the supervisor and given to the child under a name.
+type Handed struct {
+	Name string
+	Tree *Tree // for a granted tree that the supervisor must open; nil for the well-known names
+}
+
+// The well-known names of handed descriptors.
+const (
+	Stdin   = "stdin"
+	Stdout  = "stdout"
+	Stderr  = "stderr"
+	Control = "control" // one end of a SOCK_SEQPACKET pair; package cellinit speaks on it
+	Init    = "init"    // the program of PID 1
+	Maps    = "maps"    // read end of a pipe: one byte when the identity maps are written
+)
+
+// A Tree is a path that root opens for the child, with ownership mapped to the cell's user
+// (mount_setattr(2), MOUNT_ATTR_IDMAP).
+type Tree struct {
+	Path     string
+	Attr     Attr
+	UID, GID uint32 // owner on the file system that becomes the cell's user
+}
+
+// Held are descriptor numbers in the child that stay open until release; -1 if there is none.
+type Held struct {
+	Changes  int // the folder that collects what changes in the working directory
+	Terminal int // the master side of the cell's terminal
+}
+
+// Boot is what PID 1 is told.
+type Boot struct {
+	Probes     []Probe
+	Candidates []string // paths to try for the command, as execvp(3) would
+	Terminal   bool     // make descriptor 0 the controlling terminal
+}
+
+// A Promise is one property of the finished cell that the supervisor measures before the command starts.
+type Promise struct {
+	Layer string
+	What  string
+}
+
+// A Sentence says in words what the command can or cannot do.
+type Sentence struct {
+	Can    bool
+	Text   string
+	Layers []string // the layers that enforce it
+}
+
+// Layers are the names of the boundary's layers.
+const (
+	LayerUser     = "user namespace"
+	LayerMount    = "mount namespace"
+	LayerPID      = "pid namespace"
+	LayerNet      = "network namespace"
+	LayerIPC      = "ipc namespace"
+	LayerUTS      = "uts namespace"
+	LayerCgroup   = "cgroup namespace"
+	LayerTime     = "time namespace"
+	LayerIdentity = "identity"
+	LayerSeccomp  = "seccomp"
+	LayerLandlock = "landlock"
+	LayerNNP      = "no_new_privs"
+	LayerLimits   = "resource limits"
+	LayerSession  = "session"
+	LayerFDs      = "descriptors"
+	LayerWatch    = "supervisor"
+)
+
+// For plans a cell. The error is a Refused with everything that the host cannot enforce.
+func For(a *authority.Authority, h Host) (*Plan, error) {
+	p := &planner{a: a, h: h, p: &Plan{
+		Backend: "process",
+		Arch:    h.Arch,
+		Limits:  a.Limits,
+		Work:    a.Work,
+		Held:    Held{Changes: -1, Terminal: -1},
+	}}
+	p.demands()
+	p.host()
+	p.identity()
+	p.places()
+	if len(p.refused) > 0 {
+		return nil, p.refused
+	}
+	p.build()
+	if len(p.refused) > 0 {
+		return nil, p.refused
+	}
+	return p.p, nil
+}
+
+type planner struct {
+	a       *authority.Authority
+	h       Host
+	p       *Plan
+	b       builder
+	refused Refused
+	trees   []tree          // what is shown where, outermost first
+	made    map[string]bool // folders made in the cell's root
+	rootFD  int             // the root's tmpfs
+}
+
+func (p *planner) refuse(from, text, remedy string) {
+	p.refused = append(p.refused, Refusal{from, text, remedy})
+}
+
+// build makes the table. The order follows from the kernel's rules: namespaces come with clone3, identity first, then
+// mounts, then everything that takes rights away, the filter last.
+func (p *planner) build() {
+	p.descriptors()
+	p.session()
+	p.maps()
+	p.root()
+	p.network()
+	p.limits()
+	p.privileges()
+	p.landlock()
+	p.filter()
+	p.start()
+	p.probes()
+	p.says()
+}

@@ -1,0 +1,76 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"cellos.io/cellos/authority"
+)
+
+// demands refuses what the document asks for and this backend does not enforce.
+func (p *planner) demands() {
+	const yet = "not enforced by this backend yet"
+	for _, d := range p.a.Demands {
+		p.refuse(d.From, d.What+": "+yet, "")
+	}
+	for _, r := range p.a.Network {
+		p.refuse(r.From, fmt.Sprintf("reaching %s port %d: %s", r.Host, r.Port, yet), "run without network: leave the rule out")
+	}
+	for i, s := range p.a.Secrets {
+		p.refuse(fmt.Sprintf("spec.authority.secretRefs[%d]", i), fmt.Sprintf("delivering the secret %s: %s", s, yet), "")
+	}
+	for _, x := range p.a.Exports {
+		p.refuse(x.From, fmt.Sprintf("exporting %s: %s", x.Path, yet), "take the file from a folder that is granted for writing")
+	}
+	if p.a.Limits.Memory != 0 {
+		p.refuse("spec.run.limits.memoryMaxBytes", "limiting memory: "+yet, "")
+	}
+	if p.a.Limits.CPU != (authority.CPU{}) {
+		p.refuse("spec.run.limits.cpuMax", "limiting processor time: "+yet, "")
+	}
+	if strings.HasPrefix(p.a.Syscalls, "strict") {
+		p.refuse("spec.run.seccomp.profile", "the profile "+p.a.Syscalls+": "+yet, "use hardened+net-none")
+	}
+}
+
+// host refuses a machine that lacks what every cell needs. Nothing is left out instead: a missing layer is a refusal.
+func (p *planner) host() {
+	h := p.h
+	if h.Arch != "amd64" && h.Arch != "arm64" {
+		p.refuse("", "the processor is "+h.Arch+"; cells need amd64 or arm64", "")
+	}
+	if !h.Kernel.AtLeast(5, 14) {
+		p.refuse("", fmt.Sprintf("the kernel is %s; cells need Linux 5.14 (mount_setattr, process limits per user namespace)", h.Kernel), "run a newer kernel")
+	}
+	if h.UserNS != "" {
+		p.refuse("", "user namespaces cannot be made here: "+h.UserNS, userNSRemedy(h.UserNS))
+	}
+	if h.Landlock < 1 {
+		p.refuse("", "the kernel has no Landlock, or it is off", "boot with landlock in the lsm= list (Linux 5.13 or newer, CONFIG_SECURITY_LANDLOCK)")
+	}
+	if !h.Seccomp {
+		p.refuse("", "the kernel has no seccomp filters", "run a kernel with CONFIG_SECCOMP_FILTER")
+	}
+	if p.a.Work.Mode == authority.Overlay && !h.Kernel.AtLeast(6, 6) {
+		p.refuse(p.a.Work.From, fmt.Sprintf("a copy-on-write working directory needs Linux 6.6 (user extended attributes on tmpfs); the kernel is %s", h.Kernel),
+			"choose another mode: --workdir DIR:read, DIR:write or DIR:empty")
+	}
+	if h.Root() && !h.Kernel.AtLeast(5, 19) {
+		p.refuse("", fmt.Sprintf("cells that root starts need Linux 5.19 (id-mapped mounts below overlayfs); the kernel is %s", h.Kernel), "start cellos as an ordinary user")
+	}
+}
+
+// userNSRemedy finds the remedy for what package host saw.
+func userNSRemedy(why string) string {
+	for _, x := range []struct{ word, remedy string }{
+		{"max_user_namespaces", "sysctl -w user.max_user_namespaces=15000"},
+		{"unprivileged_userns_clone", "sysctl -w kernel.unprivileged_userns_clone=1"},
+		{"apparmor", "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for cellos with the rule userns"},
+		{"container", "start the container with user namespaces allowed (its seccomp profile refuses them)"},
+	} {
+		if strings.Contains(why, x.word) {
+			return x.remedy
+		}
+	}
+	return ""
+}

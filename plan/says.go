@@ -1,0 +1,118 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"cellos.io/cellos/authority"
+)
+
+func (p *planner) can(text string, layers ...string) {
+	p.p.Says = append(p.p.Says, Sentence{Can: true, Text: text, Layers: layers})
+}
+
+func (p *planner) cannot(text string, layers ...string) {
+	p.p.Says = append(p.p.Says, Sentence{Text: text, Layers: layers})
+}
+
+// says puts the plan in words. Every line names the layers that make it true.
+func (p *planner) says() {
+	a, l, ids := p.a, p.a.Limits, p.p.IDs
+	var system []string
+	for _, t := range p.trees {
+		if t.system && t.host != "" {
+			system = append(system, t.host)
+		}
+	}
+	p.can("read and run the system's programs in "+strings.Join(system, ", "), LayerMount, LayerLandlock)
+	w := a.Work.Path
+	switch a.Work.Mode {
+	case authority.Overlay:
+		p.can(fmt.Sprintf("read %s, and change a copy of it that is dropped at the end (changes are listed)", w), LayerMount, LayerLandlock)
+	case authority.Read:
+		p.can(fmt.Sprintf("read %s", w), LayerMount, LayerLandlock)
+	case authority.Write:
+		p.can(fmt.Sprintf("read and change %s on the host", w), LayerMount, LayerLandlock)
+	case authority.Empty:
+		p.can(fmt.Sprintf("write in %s, which is empty at the start and dropped at the end", w), LayerMount, LayerLandlock)
+	}
+	for _, g := range a.Files {
+		s := map[bool]string{true: "read", false: "use"}[g.Access.Has(authority.CanRead)]
+		if g.Access.Has(authority.CanWrite) {
+			s = "read and change on the host"
+		}
+		if g.Access.Has(authority.CanExec) {
+			s += " and run"
+		}
+		s = strings.Replace(s, "use and run", "read and run", 1)
+		if g.At != g.Host {
+			s += " " + g.Host + " as " + g.At
+		} else {
+			s += " " + g.Host
+		}
+		p.can(s, LayerMount, LayerLandlock)
+	}
+	p.can(fmt.Sprintf("write up to %s in /tmp, /dev/shm%s, in memory, dropped at the end", size(l.Scratch), map[bool]string{true: " and the copy of the working directory"}[p.overlaid()]), LayerMount)
+	p.can("talk to itself on the loopback interface of its own network", LayerNet)
+	var env []string
+	for _, v := range a.Command.Env {
+		env = append(env, v.Name)
+	}
+	p.can("see the environment variables "+strings.Join(env, ", "), LayerFDs)
+	if a.Command.Terminal {
+		p.can("use a terminal of its own", LayerSession)
+	}
+	p.can(fmt.Sprintf("run %d processes and threads at once, for %s", l.Processes, wall(l.Wall)), LayerLimits, LayerWatch)
+	if l.Output != 0 {
+		p.can(fmt.Sprintf("print %s", size(l.Output)), LayerWatch)
+	}
+	if l.FileSize != 0 {
+		p.can(fmt.Sprintf("make files of up to %s", size(l.FileSize)), LayerLimits)
+	}
+
+	p.cannot("see or open any other file of the host", LayerMount, LayerLandlock)
+	p.cannot("reach any network, also not the host's loopback", LayerNet, LayerSeccomp)
+	p.cannot("see, signal or trace any process outside the cell", LayerPID, LayerSeccomp, LayerLandlock)
+	p.cannot(fmt.Sprintf("be root: it is user %d (host user %d) without capabilities, and cannot gain any", ids.UID, ids.HostUID), LayerUser, LayerIdentity, LayerNNP)
+	p.cannot("make namespaces, mounts, devices, BPF programs, io_uring or other rarely needed system calls (profile "+p.p.Profile+")", LayerSeccomp)
+	p.cannot("use the caller's terminal, keyrings, descriptors or environment", LayerSession, LayerFDs)
+	p.cannot("outlive its main process or the supervisor", LayerPID, LayerWatch)
+
+	for _, n := range p.p.Namespaces.Names() {
+		if n != "mnt" {
+			p.promise(NamespaceLayer(n), "a namespace of its own")
+		}
+	}
+	p.promise(LayerIdentity, fmt.Sprintf("host user %d, host group %d, no capabilities", ids.HostUID, ids.HostGID))
+	p.promise(LayerNNP, "no_new_privs is set")
+	p.promise(LayerSeccomp, fmt.Sprintf("%d filter in force: %s", p.p.Filters, p.p.Profile))
+	p.promise(LayerLandlock, "only granted paths can be opened")
+	p.promise(LayerMount, fmt.Sprintf("a namespace of its own, %d mounts as planned, the root read-only", len(p.p.Mounts)))
+	p.promise(LayerLimits, fmt.Sprintf("%d processes, no core dumps", l.Processes))
+	p.promise(LayerSession, "a session of its own")
+}
+
+func (p *planner) promise(layer, what string) {
+	p.p.Promises = append(p.p.Promises, Promise{layer, what})
+}
+
+func (p *planner) overlaid() bool { return p.a.Work.Mode == authority.Overlay }
+
+// size prints bytes in the largest binary unit that is exact.
+func size(n uint64) string {
+	units := []string{"bytes", "KiB", "MiB", "GiB", "TiB"}
+	i := 0
+	for n != 0 && n%1024 == 0 && i < len(units)-1 {
+		n /= 1024
+		i++
+	}
+	return fmt.Sprintf("%d %s", n, units[i])
+}
+
+func wall(d time.Duration) string {
+	if d == 0 {
+		return "as long as it takes"
+	}
+	return d.String()
+}

@@ -1,0 +1,141 @@
+package plan
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"cellos.io/cellos/seccomp"
+	"cellos.io/cellos/sysabi"
+	"cellos.io/cellos/table"
+)
+
+// maxTrees bounds the trees that root hands over: they take descriptors below table.FirstHanded.
+const maxTrees = 48
+
+// descriptors puts what the supervisor hands over at fixed numbers and closes everything else, whoever left it open. From
+// here on the next descriptor is always the lowest free one.
+func (p *planner) descriptors() {
+	b := &p.b
+	b.in(LayerFDs)
+	names := []string{Stdin, Stdout, Stderr, Control, table.ExecPipe, Init}
+	if p.p.IDs.ByParent {
+		names = append(names, Maps)
+	}
+	for i, name := range names {
+		if name != table.ExecPipe {
+			p.p.Handed = append(p.p.Handed, Handed{Name: name})
+		}
+		if i <= 3 {
+			b.place(name, i, 0, "0")
+		} else {
+			b.place(name, i, sysabi.O_CLOEXEC, "O_CLOEXEC")
+		}
+	}
+	n := len(names)
+	for i := range p.trees {
+		t := &p.trees[i]
+		if t.slot < 0 {
+			continue
+		}
+		if n == len(names)+maxTrees {
+			p.refuse(t.from, fmt.Sprintf("more than %d granted paths", maxTrees), "grant folders that contain them")
+			return
+		}
+		e := p.h.Entries[t.host]
+		h := Handed{Name: "tree " + t.at, Tree: &Tree{Path: t.host, Attr: t.attr(), UID: e.UID, GID: e.GID}}
+		if t.work && p.overlaid() {
+			h.Tree.Attr |= ReadOnly
+		}
+		p.p.Handed = append(p.p.Handed, h)
+		b.place(h.Name, n, sysabi.O_CLOEXEC, "O_CLOEXEC")
+		t.slot = n
+		n++
+	}
+	b.do("closing every other descriptor", "close_range", table.Num(uint64(n)), table.Flags(0xffffffff, "~0"), noFlags)
+}
+
+// fd is the number at which a well-known descriptor is placed.
+func (p *planner) fd(name string) int {
+	for i, n := range []string{Stdin, Stdout, Stderr, Control, table.ExecPipe, Init, Maps} {
+		if n == name {
+			return i
+		}
+	}
+	panic("plan: no descriptor " + name)
+}
+
+// session leaves the caller's session, and with it its terminal and its keyring.
+func (p *planner) session() {
+	b := &p.b
+	b.in(LayerSession)
+	b.do("starting a session", "setsid")
+	// ENOSYS: a kernel without keyrings has none to share.
+	b.do("starting a session keyring", "keyctl", table.Flags(sysabi.KEYCTL_JOIN_SESSION_KEYRING, "KEYCTL_JOIN_SESSION_KEYRING"), table.Null()).Tolerate = []sysabi.Errno{sysabi.ENOSYS}
+}
+
+// filter loads the seccomp filter. Nothing may follow it but the start: everything before needs calls that it denies.
+func (p *planner) filter() {
+	b := &p.b
+	b.in(LayerSeccomp)
+	b.do("unblocking every signal", "rt_sigprocmask", table.Flags(sysabi.SIG_SETMASK, "SIG_SETMASK"), table.Struct(make([]byte, 8), "[]"), table.Null(), table.Num(8))
+	prog, err := profileProgram(p.a.Syscalls, p.h.Arch)
+	if err != nil {
+		p.refuse("spec.run.seccomp.profile", err.Error(), "")
+		return
+	}
+	p.p.Profile, p.p.Filters = p.a.Syscalls, 1
+	b.do("loading the seccomp profile "+p.a.Syscalls, "seccomp", table.Flags(sysabi.SECCOMP_SET_MODE_FILTER, "SECCOMP_SET_MODE_FILTER"), noFlags,
+		table.Filter(prog, fmt.Sprintf("{%s, %d instructions}", p.a.Syscalls, len(prog)/8)))
+}
+
+func profileProgram(name, arch string) ([]byte, error) {
+	a, ok := sysabi.ArchByName(arch)
+	if !ok {
+		return nil, fmt.Errorf("no system call tables for %s", arch)
+	}
+	policy, err := seccomp.Profile(name)
+	if err != nil {
+		return nil, err
+	}
+	prog, err := seccomp.Compile(policy, a)
+	if err != nil {
+		return nil, err
+	}
+	return prog.Bytes(), nil
+}
+
+// start executes PID 1 with the arguments and the environment of the command, which it passes on.
+func (p *planner) start() {
+	b, c := &p.b, p.a.Command
+	b.in("")
+	env := make([]string, len(c.Env))
+	for i, v := range c.Env {
+		env[i] = v.Name + "=" + v.Value
+	}
+	b.do("starting PID 1", "execveat", table.FD(p.fd(Init)), table.Path(""), table.Strings(c.Argv), table.Strings(env), table.Flags(sysabi.AT_EMPTY_PATH, "AT_EMPTY_PATH"))
+	p.p.Table = b.steps
+	p.p.Boot.Candidates = candidates(c.Argv[0], c.Lookup)
+	p.p.Boot.Terminal = c.Terminal
+}
+
+// candidates lists the paths that execvp(3) would try: the name itself if it has a slash, else the name in each folder of PATH,
+// where an empty one is the working directory.
+func candidates(name string, lookup func(string) (string, bool)) []string {
+	if strings.Contains(name, "/") {
+		return []string{name}
+	}
+	var s []string
+	dirs, _ := lookup("PATH")
+	for dir := range strings.SplitSeq(dirs, ":") {
+		if dir == "" {
+			dir = "."
+		}
+		if c := path.Join(dir, name); strings.Contains(c, "/") {
+			s = append(s, c)
+		} else {
+			s = append(s, "./"+c)
+		}
+	}
+	return s
+}

@@ -1,0 +1,220 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"syscall"
+	"time"
+
+	"cellos.io/cellos/cell"
+	"cellos.io/cellos/terminal"
+)
+
+// Why a command was ended by the supervisor.
+const (
+	byItself = iota
+	byTime
+	bySignal
+	byOutput
+	byContext
+)
+
+// An ending is the first reason to end the command.
+type ending struct {
+	mu   sync.Mutex
+	why  int
+	sig  int
+	once sync.Once
+	act  func() // ends the command; set when it runs
+}
+
+func (e *ending) set(why, sig int) (first bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.why != byItself {
+		return false
+	}
+	e.why, e.sig = why, sig
+	return true
+}
+
+func (e *ending) reason() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.why
+}
+
+func (e *ending) signal() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.sig
+}
+
+// full is what the relay calls when the output limit is reached.
+func (e *ending) full() {
+	if e.set(byOutput, 0) {
+		e.mu.Lock()
+		act := e.act
+		e.mu.Unlock()
+		if act != nil {
+			act()
+		}
+	}
+}
+
+// Times of an end that the supervisor brings about.
+const (
+	// A signal to the supervisor is passed on; a command that goes on nevertheless is killed after this time, unless its document sets one.
+	signalGrace = 2 * time.Second
+	// After SIGKILL to every process PID 1 has only to reap them.
+	killTime = 5 * time.Second
+)
+
+// command releases the command and stays with it to its end.
+func (l *life) command(ctx context.Context) error {
+	if err := l.spawned(); err != nil {
+		return err
+	}
+	var joint *terminal.Joint
+	if t := l.cell.Terminal(); t != nil {
+		var err error
+		if joint, err = terminal.Join(l.Streams.In, l.Streams.Out, t); err != nil {
+			return err
+		}
+		defer joint.Close()
+	}
+	start, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("the command was not started after %v", startTime))
+	defer cancel()
+	l.ran = true
+	if err := l.cell.Release(start); err != nil {
+		l.spawn = err
+		var s *cell.StartError
+		if errors.As(err, &s) {
+			l.ran = false
+		}
+		return err
+	}
+	return l.watch(ctx, joint)
+}
+
+// watch waits for the end of the command, and brings it about when the time is over, when a signal asks for it, when it printed too
+// much, or when the caller gives up.
+func (l *life) watch(ctx context.Context, joint *terminal.Joint) error {
+	ended := make(chan error, 1)
+	go func() {
+		var err error
+		l.outcome, err = l.cell.Wait()
+		ended <- err
+	}()
+	output := make(chan struct{})
+	l.why.mu.Lock()
+	l.why.act = func() { close(output) }
+	if l.why.why == byOutput {
+		close(output)
+	}
+	l.why.mu.Unlock()
+
+	limits := l.Plan.Limits
+	wall := time.NewTimer(limits.Wall)
+	defer wall.Stop()
+	var kill, dead <-chan time.Time
+	end := func(sig int, grace time.Duration) {
+		if grace > 0 {
+			l.cell.Signal(sig, true)
+			kill = time.After(grace)
+			return
+		}
+		l.cell.Signal(int(syscall.SIGKILL), true)
+		dead = time.After(killTime)
+	}
+	signals, done := l.Signals, ctx.Done()
+	for {
+		select {
+		case err := <-ended:
+			if joint != nil {
+				joint.Drain()
+			}
+			return errors.Join(err, l.relay.Finish(), l.limit())
+		case <-wall.C:
+			if l.why.set(byTime, 0) {
+				end(int(syscall.SIGTERM), limits.Grace)
+			}
+		case <-output:
+			output = nil
+			end(int(syscall.SIGKILL), 0)
+		case <-done:
+			done = nil
+			if l.why.set(byContext, 0) {
+				end(int(syscall.SIGKILL), 0)
+			}
+		case s := <-signals:
+			if s, ok := s.(syscall.Signal); ok {
+				l.signalled(s, joint, end)
+			}
+		case <-kill:
+			kill = nil
+			end(0, 0)
+		case <-dead:
+			// PID 1 does not answer: the kernel ends a pid namespace with it.
+			dead = nil
+			l.cell.Destroy()
+		}
+	}
+}
+
+// signalled does what the sender of a signal expects of a program that runs another one.
+func (l *life) signalled(s syscall.Signal, joint *terminal.Joint, end func(int, time.Duration)) {
+	switch s {
+	case syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT:
+		if !l.why.set(bySignal, int(s)) {
+			end(0, 0) // the second one
+			return
+		}
+		grace := l.Plan.Limits.Grace
+		if grace == 0 {
+			grace = signalGrace
+		}
+		end(int(s), grace)
+	case syscall.SIGWINCH:
+		if joint != nil {
+			joint.Resize()
+		}
+	case syscall.SIGTSTP:
+		// The whole cell stops, then the supervisor, so that the shell gets its prompt; SIGCONT wakes both.
+		l.cell.Signal(int(syscall.SIGSTOP), true)
+		resume := func() {}
+		if joint != nil {
+			resume = joint.Suspend()
+		}
+		if l.Stop != nil {
+			l.Stop()
+		}
+		resume()
+		l.cell.Signal(int(syscall.SIGCONT), true)
+	case syscall.SIGCONT:
+		l.cell.Signal(int(syscall.SIGCONT), true)
+	case syscall.SIGUSR1, syscall.SIGUSR2:
+		l.cell.Signal(int(s), false)
+	}
+}
+
+// limit is the error of a command that the supervisor ended at a limit.
+func (l *life) limit() error {
+	limits := l.Plan.Limits
+	switch l.why.reason() {
+	case byTime:
+		if limits.WallFrom == "spec.run.timeoutMs" {
+			return fmt.Errorf("command timed out after %d ms (spec.run.timeoutMs)", limits.Wall.Milliseconds())
+		}
+		return fmt.Errorf("cell killed by TTL watchdog after %d ms (ttl_seconds=%d)", limits.Wall.Milliseconds(), int64(limits.Lifetime.Seconds()))
+	case byOutput:
+		return fmt.Errorf("the command printed more than %d bytes (spec.run.limits.outputBytes)", limits.Output)
+	case byContext:
+		return errors.New("the run was cancelled")
+	case bySignal:
+		return fmt.Errorf("ended by signal %d (%v) to the supervisor", l.why.signal(), syscall.Signal(l.why.signal()))
+	}
+	return nil
+}

@@ -1,0 +1,269 @@
+package supervisor
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+	"time"
+
+	"cellos.io/cellos/authority"
+	"cellos.io/cellos/cell"
+	"cellos.io/cellos/document"
+	"cellos.io/cellos/evidence"
+	"cellos.io/cellos/evidence/record"
+	"cellos.io/cellos/overlay"
+	"cellos.io/cellos/plan"
+)
+
+func (l *life) append(p evidence.Payload) error {
+	_, err := l.events.Append(evidence.SourceSupervisor, p)
+	return err
+}
+
+// opening writes what is known before anything is built.
+func (l *life) opening() error {
+	s := &l.Document.Spec
+	text := l.Plan.Text()
+	sum := sha256.Sum256([]byte(text))
+	raw := sha256.Sum256(l.Bytes)
+	digest := l.Document.CanonicalDigest()
+	started := evidence.Started{
+		TTLSeconds: s.Lifetime.TTLSeconds,
+		SpecHash:   hex.EncodeToString(raw[:]),
+		Placement:  placement(s.Placement),
+		TenantID:   tenant(s),
+	}
+	return errors.Join(
+		l.dir.WriteFile(record.PlanText, []byte(text)),
+		l.append(evidence.NetworkScope{EgressRuleCount: len(s.Authority.EgressRules), HasOpaqueNetworkAuthority: s.Authority.Network != nil}),
+		l.append(evidence.DNSTargetSet{CurrentDigest: digest, UpdatedAt: time.Now(), KeysetID: l.Trust.KeysetID, IssuerKid: l.Trust.ResolverKid}),
+		l.append(started),
+		l.append(evidence.Plan{
+			Backend:        l.Plan.Backend,
+			SeccompProfile: l.Plan.Profile,
+			Digest:         "sha256:" + hex.EncodeToString(sum[:]),
+			Layers:         layers(l.Plan),
+			Network:        "none",
+		}),
+	)
+}
+
+func layers(p *plan.Plan) (names []string) {
+	for _, x := range p.Promises {
+		names = append(names, x.Layer)
+	}
+	return names
+}
+
+// measured writes the boundary.
+func (l *life) measured() error {
+	b := l.boundary
+	ev := evidence.Boundary{}
+	for _, x := range b.Layers {
+		ev.Layers = append(ev.Layers, evidence.Layer{Name: x.Name, Promised: x.Promised, ObservedInside: x.Inside, ObservedOutside: x.Outside, Holds: x.Holds})
+	}
+	for _, x := range b.Probes {
+		ev.Probes = append(ev.Probes, evidence.Probe{Name: x.Name, Expected: x.Expects(), Got: x.Got, Holds: x.Holds})
+	}
+	if l.Document.Spec.Telemetry != nil {
+		ev.NotCollected = []string{"telemetry"}
+	}
+	c := b.Caps
+	return errors.Join(l.append(ev), l.append(evidence.ContainerSecurity{
+		Caps: &evidence.Capabilities{Inheritable: c.Inheritable, Permitted: c.Permitted, Effective: c.Effective, Bounding: c.Bounding, Ambient: c.Ambient},
+	}))
+}
+
+// spawned is the last event before the release.
+func (l *life) spawned() error {
+	argv := l.Authority.Command.Argv
+	return l.append(evidence.ProcessSpawned{Program: argv[0], Argc: len(argv)})
+}
+
+// closing writes how it ended, ends the cell, looks for what was left, and closes the chain.
+func (l *life) closing() {
+	phase := len(l.Authority.Command.Argv) > 0 && (l.ran || l.spawn != nil || l.err != nil)
+	exit := l.exitCode()
+	if phase {
+		done := evidence.Completed{Argv: l.Authority.Command.Argv, ExitCode: exit, DurationMs: l.outcome.Duration.Milliseconds(), SpawnError: l.spawnError()}
+		l.fail(l.append(done))
+		l.fail(l.append(l.commandEvent()))
+	}
+	l.fail(l.files())
+	residue := cell.Residue{}
+	if l.cell != nil {
+		residue = l.cell.Destroy()
+	} else if l.relay != nil {
+		l.relay.Finish()
+	}
+	res := evidence.Residue{}
+	for _, c := range residue.Checks {
+		res.Checks = append(res.Checks, evidence.ResidueCheck{What: c.What, Found: c.Found})
+	}
+	l.fail(l.append(res))
+	if !residue.Clean() {
+		l.fail(fmt.Errorf("something was left of the cell: %v", residue.Checks))
+	}
+	s := &l.Document.Spec
+	sum := evidence.Summary{
+		LifetimeTTLSeconds:    s.Lifetime.TTLSeconds,
+		EgressRuleCount:       len(s.Authority.EgressRules),
+		ResourceLimitsPresent: s.Run != nil && s.Run.Limits != nil,
+		SecretDeliveryMode:    document.DeliverEnv,
+		Placement:             placement(s.Placement),
+	}
+	if s.Run != nil {
+		sum.SecretDeliveryMode = s.Run.SecretDelivery
+	}
+	if s.Export != nil {
+		sum.ExportTargetCount = len(s.Export.Targets)
+	}
+	if s.Policy != nil {
+		sum.PolicyPackID, sum.PolicyPackVersion, sum.PolicyBundleDigest = s.Policy.PackID, s.Policy.PackVersion, s.Policy.BundleDigest
+	}
+	if phase {
+		sum.CommandExitCode = &exit
+	}
+	l.fail(l.append(sum))
+	secrets := map[string]bool{}
+	for _, x := range s.Authority.SecretRefs {
+		secrets[x] = true
+	}
+	l.fail(l.append(evidence.Homeostasis{SpecHash: l.Document.CanonicalDigest(), DeclaredEgressRules: len(s.Authority.EgressRules), DeclaredSecretCount: len(secrets)}))
+	end := evidence.Destroyed{TTLSeconds: s.Lifetime.TTLSeconds, TenantID: tenant(s), Reason: l.reason()}
+	if residue.Clean() {
+		end.ResidueClass = "none"
+	}
+	_, err := l.events.Finish(evidence.SourceSupervisor, end)
+	l.fail(errors.Join(err, l.events.Close()))
+}
+
+// exitCode is the documented one: -1 for a signal, a time limit, or a command that could not be started.
+func (l *life) exitCode() int {
+	if !l.ran || l.outcome.Signal != 0 || l.why.reason() != byItself {
+		return -1
+	}
+	return l.outcome.Code
+}
+
+func (l *life) spawnError() string {
+	switch {
+	case l.ran && (l.why.reason() == byTime || l.why.reason() == byOutput):
+		return l.limit().Error()
+	case l.ran:
+		return ""
+	case l.spawn != nil:
+		return l.spawn.Error()
+	case l.err != nil:
+		return l.err.Error()
+	}
+	return ""
+}
+
+// reason says why the run failed; "" if it did not.
+func (l *life) reason() string {
+	switch {
+	case l.ran && l.err == nil && l.outcome.Signal != 0:
+		return fmt.Sprintf("command exited with status -1 (signal %d)", l.outcome.Signal)
+	case l.ran && l.err == nil && l.outcome.Code != 0:
+		return fmt.Sprintf("command exited with status %d", l.outcome.Code)
+	case l.err != nil:
+		text := strings.ReplaceAll(l.err.Error(), "\n", "; ")
+		if l.spawnError() != "" {
+			return "command spawn: " + text
+		}
+		return text
+	}
+	return ""
+}
+
+func (l *life) commandEvent() evidence.Command {
+	o := l.outcome
+	c := evidence.Command{
+		Outcome:       evidence.OutcomeExited,
+		DurationNanos: o.Duration.Nanoseconds(), UserNanos: o.User.Nanoseconds(), SystemNanos: o.System.Nanoseconds(),
+		MaxRSSBytes: o.MaxRSS, ReadBlocks: o.Read, WrittenBlocks: o.Written,
+	}
+	if o.Tasks > 0 {
+		c.Details = map[string]any{"tasksStarted": o.Tasks}
+	}
+	switch {
+	case !l.ran:
+		return evidence.Command{Outcome: evidence.OutcomeNotStarted}
+	case l.why.reason() == byTime:
+		c.Outcome = evidence.OutcomeTimeout
+	case l.why.reason() != byItself:
+		c.Outcome = evidence.OutcomeCancelled
+	case o.Signal != 0:
+		c.Outcome = evidence.OutcomeSignaled
+	}
+	if o.Signal != 0 {
+		c.Signal = signalName(syscall.Signal(o.Signal))
+	} else {
+		c.ExitCode = &o.Code
+	}
+	return c
+}
+
+// files lists what changed in the working directory, with digests.
+func (l *life) files() error {
+	f := evidence.Files{}
+	if l.cell != nil && l.cell.Changes() != nil && l.ran {
+		lower := ""
+		if l.Plan.Work.Mode == authority.Overlay {
+			lower = l.Plan.Work.Path
+		}
+		list, err := overlay.Changes(l.cell.Changes(), lower, overlay.Limits{})
+		if err != nil {
+			return err
+		}
+		f.Total, f.Truncated = list.Total, list.Total > len(list.Changes)
+		for _, c := range list.Changes {
+			f.Changes = append(f.Changes, evidence.FileChange{
+				Path: c.Path, Change: string(c.What), Kind: string(c.Kind), Mode: uint32(c.Mode & fs.ModePerm), SizeBytes: c.Size, SHA256: c.SHA256,
+			})
+		}
+	}
+	for _, part := range f.Split() {
+		if err := l.append(part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func correlation(c *document.Correlation) *evidence.Correlation {
+	if c == nil {
+		return nil
+	}
+	return &evidence.Correlation{
+		Platform: c.Platform, ExternalRunID: c.ExternalRunID, ExternalJobID: c.ExternalJobID,
+		Labels: c.Labels, TenantID: c.TenantID, CorrelationID: c.CorrelationID,
+	}
+}
+
+func placement(p *document.Placement) evidence.Placement {
+	var e evidence.Placement
+	if p != nil {
+		for _, x := range []struct {
+			from *string
+			to   *string
+		}{{p.PoolID, &e.PoolID}, {p.KubernetesNamespace, &e.KubernetesNamespace}, {p.QueueName, &e.QueueName}} {
+			if x.from != nil {
+				*x.to = *x.from
+			}
+		}
+	}
+	return e
+}
+
+func tenant(s *document.Spec) string {
+	if s.Correlation != nil && s.Correlation.TenantID != nil {
+		return *s.Correlation.TenantID
+	}
+	return ""
+}

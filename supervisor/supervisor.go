@@ -1,0 +1,215 @@
+// Package supervisor is the life of one run: it records what was asked, has the cell built and measured, releases the
+// command, watches over it, and writes the events of all that.
+//
+//	end := supervisor.Run{Document: doc, Bytes: data, Authority: a, Plan: p, Backend: process.Backend{}, …}.Do(ctx)
+//	os.Exit(end.Code)
+//
+// The order is fixed (docs/events.md): everything that can refuse does so before the event started; the boundary is
+// measured and written before the command's first instruction; the look for leftovers comes before the last event. Without evidence nothing
+// runs. The package knows no flags and no variables; they are the command line's.
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"cellos.io/cellos/authority"
+	"cellos.io/cellos/cell"
+	"cellos.io/cellos/document"
+	"cellos.io/cellos/evidence"
+	"cellos.io/cellos/evidence/record"
+	"cellos.io/cellos/plan"
+	"cellos.io/cellos/stream"
+	"cellos.io/cellos/sysabi"
+)
+
+// Exit codes of a run, besides the command's own.
+const (
+	ExitAfter    = 123 // the command succeeded, but evidence or teardown failed
+	ExitTime     = 124 // the time limit
+	ExitRefused  = 125 // refused, or could not start: nothing ran
+	ExitCannot   = 126 // found, but not executable
+	ExitNotFound = 127
+	ExitSignal   = 128 // plus the signal's number
+)
+
+// A Run is everything that one run needs. It is used once.
+type Run struct {
+	Document  *document.Document
+	Bytes     []byte // the document as read
+	Authority *authority.Authority
+	Plan      *plan.Plan
+	Backend   cell.Backend
+
+	Streams stream.Ends
+	Signals <-chan os.Signal // what the supervisor is told; nil: nothing
+	Stop    func()           // stops the supervisor itself, as the shell asked; nil: not
+
+	State   string            // directory of the run records
+	RunID   string            // data.runId of the events; "" means the unique identity
+	Outputs []evidence.Output // further sinks
+	Trust   Trust
+}
+
+// Trust is who vouches for the events about names.
+type Trust struct{ KeysetID, ResolverKid string }
+
+// An End is how a run ended.
+type End struct {
+	Code   int   // exit status of the supervisor
+	Err    error // what went wrong, apart from the command's own status; nil if nothing did
+	Record string
+	ID     string // name of the record, by which commands find it
+}
+
+// life is a run under way.
+type life struct {
+	Run
+	id     string // unique identity
+	dir    *record.Dir
+	events *evidence.Stream
+	cell   cell.Cell
+	relay  *stream.Relay
+	began  time.Time
+
+	boundary cell.Boundary
+	outcome  cell.Outcome
+	why      ending // what ended the command, if it was not the command
+	spawn    error  // the command could not be started
+	ran      bool   // the command was released
+	err      error  // the first error
+}
+
+// Do lives the run from the first to the last event.
+func (r Run) Do(ctx context.Context) End {
+	l := &life{Run: r, id: evidence.NewID(), began: time.Now()}
+	if err := l.open(); err != nil {
+		if l.dir != nil {
+			l.dir.Close()
+		}
+		return End{Code: ExitRefused, Err: err}
+	}
+	defer l.dir.Close()
+	built := l.build(ctx)
+	l.fail(l.opening())
+	l.fail(l.built(<-built))
+	if l.err == nil {
+		l.fail(l.measure(ctx))
+	}
+	if l.err == nil && len(l.Authority.Command.Argv) > 0 {
+		l.fail(l.command(ctx))
+	}
+	l.closing()
+	return End{Code: l.code(), Err: l.err, Record: l.dir.Path(), ID: l.dir.ID()}
+}
+
+// fail keeps the first error.
+func (l *life) fail(err error) {
+	if l.err == nil {
+		l.err = err
+	}
+}
+
+// open makes the run's record. From here on everything that happens is written there.
+func (l *life) open() (err error) {
+	if l.dir, err = record.Create(l.State, l.id, l.began); err != nil {
+		return err
+	}
+	if err := l.dir.WriteFile(record.DocumentFile, l.Bytes); err != nil {
+		return err
+	}
+	file, err := l.dir.OpenEvents()
+	if err != nil {
+		return err
+	}
+	if l.RunID == "" {
+		l.RunID = l.id
+	}
+	l.events, err = evidence.Open(evidence.Config{
+		Run: evidence.Run{ID: l.id, CellID: l.Authority.ID, SpecID: l.Authority.ID, RunID: l.RunID, Correlation: correlation(l.Document.Spec.Correlation)},
+		// The place for signatures: Signer and Head make the chain.
+		Outputs: append([]evidence.Output{{Name: "run record", Sink: file}}, l.Outputs...),
+	})
+	return err
+}
+
+// build has the cell built while the opening events are written: both take their time, and neither needs the other.
+func (l *life) build(ctx context.Context) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		ids := l.Plan.IDs
+		opt := stream.Options{Limit: int64(l.Plan.Limits.Output), Full: l.why.full}
+		if ids.ByParent {
+			opt.Owner = &stream.Owner{UID: int(ids.HostUID), GID: int(ids.HostGID)}
+		}
+		ends := l.Streams
+		if l.Plan.Boot.Terminal {
+			ends = stream.Ends{}
+		}
+		var err error
+		if l.relay, err = stream.Connect(ends, opt); err == nil {
+			ctx, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("the cell did not stand after %v", startTime))
+			defer cancel()
+			l.cell, err = l.Backend.Build(ctx, l.Plan, cell.Streams(l.relay.Cell))
+		}
+		done <- err
+	}()
+	return done
+}
+
+// startTime bounds every step between the first event and the release. A cell stands after milliseconds; the bound is for a host
+// that is out of breath, not for a slow one.
+const startTime = 30 * time.Second
+
+// built takes the cell over; a cell that was built although the events could not be written goes at once.
+func (l *life) built(err error) error {
+	if err != nil {
+		return err
+	}
+	l.relay.Start()
+	return nil
+}
+
+// measure writes the boundary, and refuses to go on where it does not hold.
+func (l *life) measure(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("the boundary was not measured after %v", startTime))
+	defer cancel()
+	var err error
+	if l.boundary, err = l.cell.Measure(ctx); err != nil {
+		return err
+	}
+	return errors.Join(l.measured(), l.boundary.Err())
+}
+
+// code is the supervisor's exit status.
+func (l *life) code() int {
+	var start *cell.StartError
+	switch {
+	case errors.As(l.spawn, &start):
+		switch {
+		case errors.Is(start.Err, sysabi.ENOENT), errors.Is(start.Err, sysabi.ENOTDIR):
+			return ExitNotFound
+		case start.Stage == "" && errors.Is(start.Err, sysabi.E2BIG):
+			return ExitRefused
+		case start.Stage == "":
+			return ExitCannot
+		}
+		return ExitRefused
+	case !l.ran && l.err != nil:
+		return ExitRefused
+	case l.why.reason() == byTime:
+		return ExitTime
+	case l.why.signal() != 0:
+		return ExitSignal + l.why.signal()
+	case l.outcome.Signal != 0:
+		return ExitSignal + l.outcome.Signal
+	case l.outcome.Code != 0:
+		return l.outcome.Code
+	case l.err != nil:
+		return ExitAfter
+	}
+	return 0
+}

@@ -1,0 +1,59 @@
+package sysabi
+
+import "golang.org/x/sys/unix"
+
+// Pipe makes a pipe; both ends are close-on-exec. See pipe(2).
+func Pipe() (r, w int, err error) {
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		return -1, -1, fromUnix(err)
+	}
+	return p[0], p[1], nil
+}
+
+// SocketPair makes two connected sockets of the kind SOCK_SEQPACKET in AF_UNIX, close-on-exec and non-blocking where asked.
+// Non-blocking is a property of each end; a process that gets an end as its descriptor 3 may need it off. See unix(7).
+func SocketPair() (a, b int, err error) {
+	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, -1, fromUnix(err)
+	}
+	return p[0], p[1], nil
+}
+
+// SetNonblock sets or clears O_NONBLOCK on the open file.
+func SetNonblock(fd int, on bool) error { return fromUnix(unix.SetNonblock(fd, on)) }
+
+// DupAbove duplicates fd to the lowest free number that is at least min; the copy is close-on-exec.
+// See F_DUPFD_CLOEXEC in fcntl(2). EINVAL means that min is above the limit RLIMIT_NOFILE.
+func DupAbove(fd, min int) (int, error) {
+	n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, min)
+	if err != nil {
+		return -1, fromUnix(err)
+	}
+	return n, nil
+}
+
+// CloseFD closes a descriptor. On Linux it is closed whatever the error.
+func CloseFD(fd int) error { return fromUnix(unix.Close(fd)) }
+
+// ReadFD reads like read(2), and again when a signal interrupts it.
+func ReadFD(fd int, b []byte) (int, error) {
+	for {
+		n, err := unix.Read(fd, b)
+		if err != unix.EINTR {
+			return n, fromUnix(err)
+		}
+	}
+}
+
+// fromUnix makes the error numbers of x/sys ours, so that callers match one type with errors.Is.
+func fromUnix(err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := err.(unix.Errno); ok {
+		return Errno(e)
+	}
+	return err
+}

@@ -1,0 +1,89 @@
+// Package terminal joins the caller's terminal with a cell's own one.
+//
+//	t, err := terminal.Join(os.Stdin, os.Stdout, c.Terminal())
+//	defer t.Close() // the caller's terminal is as it was
+//
+// Keys go to the cell as they are typed, also those that make signals: they act on the cell's terminal. The two are never the
+// same device, so nothing that the command does to its terminal stays on the caller's.
+package terminal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"cellos.io/cellos/sysabi"
+)
+
+// A Joint is a terminal joined with a cell's. Its methods may be called concurrently.
+type Joint struct {
+	in, out, cell *os.File
+	before        *term.State
+	done          chan struct{}
+	close         sync.Once
+}
+
+// Join puts the caller's terminal into raw mode and starts to copy. An input that is no terminal is passed on as it is, and then nothing has
+// to be put back.
+func Join(in, out, cell *os.File) (*Joint, error) {
+	j := &Joint{in: in, out: out, cell: cell, done: make(chan struct{})}
+	j.Resize()
+	if term.IsTerminal(int(in.Fd())) {
+		var err error
+		if j.before, err = term.MakeRaw(int(in.Fd())); err != nil {
+			return nil, fmt.Errorf("making the terminal raw: %w", err)
+		}
+	}
+	go func() {
+		io.Copy(cell, in)
+		if j.before == nil {
+			cell.Write([]byte{4}) // end of file: VEOF of a fresh terminal (termios(3))
+		}
+	}()
+	go func() {
+		defer close(j.done)
+		// EIO is how a terminal says that its other side is gone (ioctl_tty(2)).
+		if _, err := io.Copy(out, cell); err != nil && !errors.Is(err, syscall.EIO) {
+			return
+		}
+	}()
+	return j, nil
+}
+
+// Resize gives the cell's terminal the size of the caller's, if that is a terminal.
+func (j *Joint) Resize() {
+	for _, f := range []*os.File{j.out, j.in} {
+		if rows, cols, err := sysabi.WindowSize(int(f.Fd())); err == nil {
+			if conn, err := j.cell.SyscallConn(); err == nil {
+				conn.Control(func(fd uintptr) { sysabi.SetWindowSize(int(fd), rows, cols) })
+			}
+			return
+		}
+	}
+}
+
+// Drain waits until everything that the cell wrote was passed on. Every process of the cell must have ended.
+func (j *Joint) Drain() { <-j.done }
+
+// Suspend puts the caller's terminal back for a while; the returned function makes it raw again.
+func (j *Joint) Suspend() (resume func()) {
+	if j.before == nil {
+		return func() {}
+	}
+	term.Restore(int(j.in.Fd()), j.before)
+	return func() { term.MakeRaw(int(j.in.Fd())); j.Resize() }
+}
+
+// Close puts the caller's terminal back. Closing twice is no error.
+func (j *Joint) Close() {
+	j.close.Do(func() {
+		if j.before != nil {
+			term.Restore(int(j.in.Fd()), j.before)
+		}
+	})
+}
