@@ -20,9 +20,11 @@ import (
 const order = `
 sysabi jsonwire stream->sysabi terminal->sysabi
 evidence/lines evidence/canon
+evidence/material
 document table seccomp
 authority spawn evidence
-cellinit overlay evidence/record evidence/eventtest
+cellinit overlay evidence/keys evidence/record evidence/eventtest
+evidence/verify
 plan
 host cell
 backend/process
@@ -89,7 +91,7 @@ func TestImportOrder(t *testing.T) {
 		return ""
 	}
 	for _, p := range packages(t, "linux") {
-		if p.ImportPath == "" || strings.Contains(p.ImportPath, "internal/cmd") || p.Name == "main" && p.ImportPath != "cmd/cellos" {
+		if len(p.GoFiles) == 0 || p.ImportPath == "" || strings.Contains(p.ImportPath, "internal/cmd") || p.Name == "main" && p.ImportPath != "cmd/cellos" {
 			continue
 		}
 		from := home(p.ImportPath)

@@ -25,7 +25,7 @@ const (
 	cellIDs     = 0x0fff_0000
 )
 
-// Describe looks at the running kernel, at the calling process and at the given paths. It may be called concurrently.
+// Describe looks at the running kernel, at the calling process, at the system's own paths and at the given ones. It may be called concurrently.
 func Describe(paths []string) (plan.Host, error) {
 	release, err := sysabi.Release()
 	if err != nil {
@@ -52,8 +52,11 @@ func Describe(paths []string) (plan.Host, error) {
 		rand.Read(b[:]) // never fails (crypto/rand)
 		h.CellID = firstCellID + binary.LittleEndian.Uint32(b[:])%cellIDs
 	}
+	for _, p := range plan.SystemPaths() {
+		h.Entries[p] = look(p)
+	}
 	for _, p := range paths {
-		h.Entries[p] = entry(p)
+		h.Entries[p] = follow(p, look(p))
 	}
 	names, err := readNames("/etc")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -63,14 +66,14 @@ func Describe(paths []string) (plan.Host, error) {
 	for _, n := range names {
 		if plan.EtcWanted(n) {
 			h.Etc = append(h.Etc, n)
-			h.Entries["/etc/"+n] = entry("/etc/" + n)
+			h.Entries["/etc/"+n] = look("/etc/" + n)
 		}
 	}
 	return h, nil
 }
 
-// entry looks at one path.
-func entry(path string) plan.Entry {
+// look looks at one path, and follows no link.
+func look(path string) plan.Entry {
 	fi, err := os.Lstat(path)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
@@ -78,7 +81,7 @@ func entry(path string) plan.Entry {
 		}
 		return plan.Entry{Kind: plan.Unknown, Err: cause(err)}
 	}
-	e := plan.Entry{Kind: kind(fi.Mode()), Mode: uint32(fi.Mode().Perm()), Real: path}
+	e := plan.Entry{Kind: kind(fi.Mode()), Mode: uint32(fi.Mode().Perm())}
 	if fi.Mode()&fs.ModeSticky != 0 {
 		e.Mode |= 0o1000
 	}
@@ -88,9 +91,15 @@ func entry(path string) plan.Entry {
 	if e.Kind == plan.Symlink {
 		e.Target, _ = os.Readlink(path)
 	}
-	if strings.HasPrefix(path, "/proc/") || strings.HasPrefix(path, "/dev/") {
-		return e // the kernel's own; also not on the way of anybody's grant
+	return e
+}
+
+// follow adds where a path leads when every link in it is followed.
+func follow(path string, e plan.Entry) plan.Entry {
+	if e.Kind == plan.Missing || e.Kind == plan.Unknown {
+		return e
 	}
+	var err error
 	if e.Real, err = filepath.EvalSymlinks(path); err != nil {
 		e.Real = ""
 	}

@@ -9,30 +9,36 @@ import (
 // controlling terminal, of which a cell has none unless it asked.
 var devices = []string{"/dev/full", "/dev/null", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero"}
 
-// dev makes the cell's /dev.
+// devPoints makes the links of the cell's /dev, and places for its devices.
+func (p *planner) devPoints() {
+	b := &p.b
+	for _, d := range devices {
+		if p.h.Entries[d].Kind == Other {
+			p.file(d)
+		}
+	}
+	for _, l := range [][2]string{{"/proc/self/fd", "fd"}, {"fd/0", "stdin"}, {"fd/1", "stdout"}, {"fd/2", "stderr"}, {"pts/ptmx", "ptmx"}} {
+		b.do("linking /dev/"+l[1], "symlinkat", table.Path(l[0]), table.FD(p.rootFD), table.Path("dev/"+l[1]))
+	}
+}
+
+// dev fills the cell's /dev.
 func (p *planner) dev() {
 	b := &p.b
-	p.folder("/dev")
 	for _, d := range devices {
 		if p.h.Entries[d].Kind != Other {
 			continue
 		}
-		p.file(d)
 		m := b.cloneTree(d, sysabi.AT_FDCWD, d, false)
 		b.setAttr(d, m, NoSUID|NoExec, false)
 		b.attach(d, m, p.rootFD, d[1:])
 		p.mount(d, "", NoSUID|NoExec)
 	}
-	for _, l := range [][2]string{{"/proc/self/fd", "fd"}, {"fd/0", "stdin"}, {"fd/1", "stdout"}, {"fd/2", "stderr"}, {"pts/ptmx", "ptmx"}} {
-		b.do("linking /dev/"+l[1], "symlinkat", table.Path(l[0]), table.FD(p.rootFD), table.Path("dev/"+l[1]))
-	}
-	p.folder("/dev/shm")
 	m := b.cloneTree("/dev/shm", sysabi.AT_FDCWD, "shm", false)
 	b.setAttr("/dev/shm", m, NoSUID|NoDev|NoExec, false)
 	b.attach("/dev/shm", m, p.rootFD, "dev/shm")
 	p.mount("/dev/shm", "tmpfs", NoSUID|NoDev|NoExec)
 
-	p.folder("/dev/pts")
 	pts := b.newFS("/dev/pts", "devpts", NoSUID|NoExec, [2]string{"ptmxmode", "0666"}, [2]string{"mode", "0620"})
 	b.attach("/dev/pts", pts, p.rootFD, "dev/pts")
 	p.mount("/dev/pts", "devpts", NoSUID|NoExec)

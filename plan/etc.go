@@ -13,15 +13,12 @@ import (
 // configuration of language runtimes. Everything else (accounts, keys, host names, services' settings) stays outside. The
 // patterns are those of path.Match.
 var etcFiles = []string{
-	"alternatives", "bash.bashrc", "bash_completion.d", "ca-certificates", "ca-certificates.conf", "crypto-policies", "debian_version", "fonts",
-	"gai.conf", "gitattributes", "gitconfig", "gnutls", "host.conf", "inputrc", "java*", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ld-musl-*",
-	"locale.alias", "locale.conf", "localtime", "magic", "magic.mime", "mailcap", "maven", "mime.types", "networks", "os-release", "papersize",
-	"perl", "pki", "profile", "profile.d", "protocols", "python*", "rpc", "services", "shells", "skel", "ssl", "terminfo", "timezone", "vim",
-	"xattr.conf", "xdg",
+	"alternatives", "ca-certificates", "crypto-policies", "fonts", "gitconfig", "gnutls", "java*", "ld.so.cache", "ld-musl-*", "localtime", "magic",
+	"mailcap", "maven", "mime.types", "os-release", "perl", "pki", "protocols", "python*", "services", "ssl", "terminfo", "timezone",
 }
 
-// etc makes the cell's /etc: some files of the host, and accounts and host names that tell nothing of it.
-func (p *planner) etc() {
+// etcPoints makes the cell's /etc: accounts and host names that tell nothing of the host, links, and places for what is shown of it.
+func (p *planner) etcPoints() {
 	if p.replaced("/etc") {
 		return
 	}
@@ -32,28 +29,40 @@ func (p *planner) etc() {
 			b.writeFile("writing /etc/"+f.name, p.rootFD, "etc/"+f.name, sysabi.O_CREAT|sysabi.O_WRONLY, "O_CREAT|O_WRONLY", 0o444, []byte(f.text))
 		}
 	}
-	for _, name := range p.h.Etc {
-		at := "/etc/" + name
-		if !matches(name, etcFiles) || p.replaced(at) {
-			continue
-		}
-		e := p.h.Entries[at]
-		switch e.Kind {
+	for _, at := range p.etcShown() {
+		switch e := p.h.Entries[at]; e.Kind {
 		case Symlink:
 			b.do("linking "+at, "symlinkat", table.Path(e.Target), table.FD(p.rootFD), table.Path(at[1:]))
-			continue
 		case Directory:
 			p.folder(at)
 		case Regular:
 			p.file(at)
-		default:
+		}
+	}
+}
+
+// etc shows parts of the host's /etc.
+func (p *planner) etc() {
+	for _, at := range p.etcShown() {
+		if k := p.h.Entries[at].Kind; k != Directory && k != Regular {
 			continue
 		}
-		m := b.cloneTree(at, sysabi.AT_FDCWD, at, true)
-		b.setAttr(at, m, ReadOnly|NoSUID|NoDev, true)
-		b.attach(at, m, p.rootFD, at[1:])
+		p.b.attach(at, p.b.cloneTree(at, sysabi.AT_FDCWD, at, true), p.rootFD, at[1:])
 		p.mount(at, "", ReadOnly|NoSUID|NoDev)
 	}
+}
+
+// etcShown lists what is shown of the host's /etc.
+func (p *planner) etcShown() (paths []string) {
+	if p.replaced("/etc") {
+		return nil
+	}
+	for _, name := range p.h.Etc {
+		if at := "/etc/" + name; matches(name, etcFiles) && !p.replaced(at) {
+			paths = append(paths, at)
+		}
+	}
+	return paths
 }
 
 // EtcWanted reports whether a name in /etc is shown to cells; package host looks only at those.

@@ -30,13 +30,18 @@ var systemDirs = []string{"/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin"
 // reserved are places of the cell that no grant may cover: they are the cell's own.
 var reserved = []string{"/dev", "/proc", "/sys"}
 
-// Paths returns the paths of the host that For wants to know of, for Host.Entries.
-func Paths(a *authority.Authority) []string {
-	s := slices.Clone(systemDirs)
-	s = append(s, devices...)
+// SystemPaths are the paths of the host that every plan wants to know of. They are the system's own: For needs no Entry.Real of them.
+func SystemPaths() []string {
+	s := append(slices.Clone(systemDirs), devices...)
 	for _, n := range procNames() {
 		s = append(s, "/proc/"+n)
 	}
+	return s
+}
+
+// Paths returns the paths of the host that For wants to know of besides SystemPaths.
+func Paths(a *authority.Authority) []string {
+	var s []string
 	if a.Work.Mode != authority.Empty {
 		s = append(s, a.Work.Path)
 	}

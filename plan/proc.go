@@ -8,13 +8,12 @@ import (
 // user anyway; the read-only mount does not depend on that.
 var procReadOnly = []string{"bus", "fs", "irq", "sys"}
 
-// procMasked are parts of /proc that tell of the host or its kernel, or act on it. Each is covered by /dev/null or, if it is a
-// folder, by an empty one. The container runtimes' list, and the files that show kernel addresses or the host's devices.
+// procMasked are parts of /proc that tell of the host's hardware, its other users or the kernel's addresses, and that ordinary users may
+// read. Each is covered by /dev/null or, if it is a folder, by an empty one. It is the list of the container runtimes and what shows kernel
+// addresses, devices and keys.
 var procMasked = []string{
-	"acpi", "asound", "buddyinfo", "cmdline", "config.gz", "consoles", "crypto", "diskstats", "dma", "driver", "execdomains", "fb",
-	"interrupts", "iomem", "ioports", "kallsyms", "kcore", "key-users", "keys", "kmsg", "kpagecgroup", "kpagecount", "kpageflags",
-	"latency_stats", "modules", "pagetypeinfo", "partitions", "sched_debug", "schedstat", "scsi", "slabinfo", "softirqs", "swaps",
-	"sysrq-trigger", "timer_list", "timer_stats", "vmallocinfo", "zoneinfo",
+	"acpi", "asound", "cmdline", "diskstats", "driver", "interrupts", "iomem", "ioports", "kallsyms", "kcore", "key-users", "keys", "kmsg",
+	"latency_stats", "modules", "partitions", "sched_debug", "scsi", "swaps", "sysrq-trigger", "timer_list", "timer_stats",
 }
 
 func procNames() []string { return append(append([]string{}, procReadOnly...), procMasked...) }
@@ -22,7 +21,6 @@ func procNames() []string { return append(append([]string{}, procReadOnly...), p
 // proc mounts the cell's own /proc, which shows only the cell's processes, and covers the parts that are the host's.
 func (p *planner) proc() {
 	b := &p.b
-	p.folder("/proc")
 	fd := b.newFS("/proc", "proc", NoSUID|NoDev|NoExec)
 	b.attachKeep("/proc", fd, p.rootFD, "proc")
 	p.mount("/proc", "proc", NoSUID|NoDev|NoExec)
@@ -45,7 +43,7 @@ func (p *planner) proc() {
 		}
 		switch e.Kind {
 		case Directory:
-			m = b.newFS("the cover of "+at, "tmpfs", ReadOnly|NoSUID|NoDev|NoExec, [2]string{"size", "4k"}, [2]string{"nr_inodes", "1"})
+			m = b.cloneTree("an empty folder", p.rootFD, "dev/pts", false) // empty still, and read-only as the root is
 		case Missing, Unknown:
 			continue
 		default:

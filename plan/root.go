@@ -36,19 +36,23 @@ func (p *planner) root() {
 	p.rootFD = b.newFS("the cell's root", "tmpfs", NoSUID|NoDev, [2]string{"mode", "0755"}, [2]string{"size", "1m"}, [2]string{"nr_inodes", "8192"})
 	b.attachKeep("the cell's root", p.rootFD, sysabi.AT_FDCWD, "root")
 	p.made = map[string]bool{}
+	p.points()
+	// What is the host's and nobody changes comes first, and is made read-only with the root in one call.
 	p.etc()
-	for _, d := range systemDirs {
-		if e := p.h.Entries[d]; e.Kind == Symlink && !p.replaced(d) {
-			b.do("linking "+d, "symlinkat", table.Path(e.Target), table.FD(p.rootFD), table.Path(d[1:]))
+	for i, t := range p.trees {
+		if t.system && !t.own() {
+			p.mountAt(i, b.cloneTree(t.at, sysabi.AT_FDCWD, t.host, true))
+			p.mount(t.at, "", t.attr())
 		}
 	}
+	b.setAttr("the cell's root", p.rootFD, ReadOnly|NoSUID|NoDev, true)
 	p.proc()
 	p.dev()
-	for i := range p.trees {
-		p.show(i)
+	for i, t := range p.trees {
+		if !t.system || t.own() {
+			p.show(i)
+		}
 	}
-	p.file(canary)
-	b.setAttr("the cell's root", p.rootFD, ReadOnly|NoSUID|NoDev, false)
 	p.mount("/", "tmpfs", ReadOnly|NoSUID|NoDev)
 	if p.a.Work.Mode == authority.Overlay || p.a.Work.Mode == authority.Empty {
 		p.p.Held.Changes = b.opens("opening the folder of changes", "openat", table.FD(sysabi.AT_FDCWD), table.Path(p.changes()), table.Flags(sysabi.O_RDONLY, "O_RDONLY"), table.Num(0))
@@ -59,6 +63,33 @@ func (p *planner) root() {
 	b.do("dropping the host's files", "umount2", table.Path("."), table.Flags(sysabi.MNT_DETACH, "MNT_DETACH"))
 	b.do("entering the working directory", "chdir", table.Path(p.a.Work.Path))
 	b.do("setting the umask", "umask", table.Flags(0o022, "022"))
+}
+
+// points makes every folder, link and mount point of the root itself.
+func (p *planner) points() {
+	b := &p.b
+	for _, d := range systemDirs {
+		if e := p.h.Entries[d]; e.Kind == Symlink && !p.replaced(d) {
+			b.do("linking "+d, "symlinkat", table.Path(e.Target), table.FD(p.rootFD), table.Path(d[1:]))
+		}
+	}
+	for i, t := range p.trees {
+		if _, inside := p.outer(i); inside {
+			continue
+		}
+		if t.kind == Directory {
+			p.folder(t.at)
+		} else {
+			p.folder(path.Dir(t.at))
+			p.file(t.at)
+		}
+	}
+	p.folder("/proc")
+	p.folder("/dev/pts")
+	p.folder("/dev/shm")
+	p.file(canary)
+	p.etcPoints()
+	p.devPoints()
 }
 
 func (p *planner) changes() string {
@@ -117,9 +148,6 @@ func (p *planner) show(i int) {
 		fd, fstype = b.cloneTree(t.at, sysabi.AT_FDCWD, name, false), "tmpfs"
 	case t.slot >= 0:
 		fd = t.slot // attributes are set by the supervisor
-	case t.system:
-		fd = b.cloneTree(t.at, sysabi.AT_FDCWD, t.host, true)
-		b.setAttr(t.at, fd, attr, true)
 	default:
 		fd = b.clonePinned(t.host, t.host)
 		b.setAttr(t.at, fd, attr, true)
@@ -155,11 +183,13 @@ func (p *planner) mountAt(i, fd int) {
 		b.close(fd)
 		return
 	}
-	if t.kind == Directory {
-		p.folder(t.at)
-	} else {
-		p.folder(path.Dir(t.at))
-		p.file(t.at)
+	if _, inside := p.outer(i); inside {
+		if t.kind == Directory {
+			p.folder(t.at)
+		} else {
+			p.folder(path.Dir(t.at))
+			p.file(t.at)
+		}
 	}
 	b.attach(t.at, fd, p.rootFD, t.at[1:])
 }

@@ -89,7 +89,7 @@ func cutpoints(v variable, cases []Case) []uint64 {
 	return slices.Compact(cuts)
 }
 
-// restrict returns the cases that can still hold when v has the value n, without their conditions on v. Nothing follows a case
+// restrict returns the cases that can still hold when v is n under its mask, without their conditions on v. Nothing follows a case
 // without conditions, and trailing cases with the verdict of the rule itself are left to the caller.
 func restrict(v variable, cases []Case, n uint64) []Case {
 	var out []Case
@@ -98,7 +98,7 @@ func restrict(v variable, cases []Case, n uint64) []Case {
 		holds := true
 		for _, d := range c.All {
 			if d.variable() == v {
-				holds = holds && d.Holds(n)
+				holds = holds && d.has(n)
 			}
 		}
 		if !holds {

@@ -64,7 +64,7 @@ func number(k uint32) string {
 
 // Disassemble returns one line an instruction: its position, its text, and what it means on the architecture, which may be nil.
 //
-//	   4  jge #319, 58, 0          ; nr >= 319 ? 63 : 5
+//	4  jge #319, 58, 0          ; nr >= 319 ? 63 : 5
 func (p Program) Disassemble(a *sysabi.Arch) string {
 	var b strings.Builder
 	held := p.held()

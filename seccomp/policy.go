@@ -77,7 +77,11 @@ func (c Cond) mask() uint64 {
 
 // Holds evaluates the condition for the value of the argument.
 func (c Cond) Holds(arg uint64) bool {
-	v := arg & c.mask()
+	return c.has(arg & c.mask())
+}
+
+// has reports whether v, already masked, is in one of the spans.
+func (c Cond) has(v uint64) bool {
 	for _, s := range c.In {
 		if s.Lo <= v && v <= s.Hi {
 			return true

@@ -38,7 +38,7 @@ func (p Program) Bytes() []byte {
 // ParseProgram reads what Bytes returns. Its errors are those of the reference implementation: an empty program, a length that
 // is no multiple of 8, and more than MaxInstructions, in this order. It does not look at the instructions; see Check.
 func ParseProgram(b []byte) (Program, error) {
-	if err := checkLength(len(b)); err != nil {
+	if err := checkLength(int64(len(b))); err != nil {
 		return nil, err
 	}
 	p := make(Program, len(b)/InstructionSize)

@@ -86,14 +86,14 @@ type life struct {
 // Do lives the run from the first to the last event.
 func (r Run) Do(ctx context.Context) End {
 	l := &life{Run: r, id: evidence.NewID(), began: time.Now()}
+	// The cell is built while its record is opened and the first events are written: neither needs the other, and nothing of the
+	// command can run before both are there.
+	built := l.build(ctx)
 	if err := l.open(); err != nil {
-		if l.dir != nil {
-			l.dir.Close()
-		}
+		l.discard(<-built)
 		return End{Code: ExitRefused, Err: err}
 	}
 	defer l.dir.Close()
-	built := l.build(ctx)
 	l.fail(l.opening())
 	l.fail(l.built(<-built))
 	if l.err == nil {
@@ -136,7 +136,17 @@ func (l *life) open() (err error) {
 	return err
 }
 
-// build has the cell built while the opening events are written: both take their time, and neither needs the other.
+// discard ends a cell that has no record.
+func (l *life) discard(err error) {
+	if err == nil {
+		l.cell.Destroy()
+	}
+	if l.dir != nil {
+		l.dir.Close()
+	}
+}
+
+// build has the cell built; the channel tells when it stands.
 func (l *life) build(ctx context.Context) <-chan error {
 	done := make(chan error, 1)
 	go func() {

@@ -32,6 +32,9 @@ func (c *processCell) Measure(ctx context.Context) (cell.Boundary, error) {
 		return cell.Boundary{}, fmt.Errorf("measuring the boundary from outside: %w", err)
 	}
 	c.identity = out.identity
+	if c.namespace, err = os.Open(fmt.Sprintf("/proc/%d/ns/pid", c.proc.Pid())); err != nil {
+		return cell.Boundary{}, fmt.Errorf("measuring the boundary from outside: %w", err)
+	}
 	b := cell.Boundary{Caps: out.status.caps}
 	inside := map[string][]string{}
 	failed := map[string]bool{}

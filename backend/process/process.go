@@ -67,7 +67,9 @@ type processCell struct {
 
 	changes, terminal *os.File
 	started           time.Time
-	identity          identity // of the namespaces, for the look for leftovers
+	namespace         *os.File // of the cell's processes, for the look for leftovers
+	identity          identity
+	lastPID           int // the last process number that the cell gave out; 0: unknown
 
 	destroy sync.Once
 	residue cell.Residue

@@ -141,6 +141,7 @@ func (c *processCell) outcome(e cellinit.Exit) cell.Outcome {
 		User: e.All.User, System: e.All.System, MaxRSS: e.All.MaxRSS, Read: e.All.InBlocks, Written: e.All.OutBlocks,
 	}
 	if e.LastPID > 1 {
+		c.lastPID = int(e.LastPID)
 		o.Tasks = int64(e.LastPID) - 1
 	}
 	return o

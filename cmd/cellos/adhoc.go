@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/document"
@@ -259,64 +258,4 @@ func (g *grants) id(argv0 string) string {
 		return "cell"
 	}
 	return string(b[:min(len(b), 100)])
-}
-
-// check applies the rules of documents. Arguments are taken as they are: a document cannot say an empty one, or one that is not
-// UTF-8, a command line can.
-func (g *grants) check(doc *document.Document) error {
-	c := *doc
-	run := *doc.Spec.Run
-	run.Argv = slices.Clone(run.Argv)
-	for i, a := range run.Argv {
-		if a == "" || !utf8.ValidString(a) {
-			run.Argv[i] = "-"
-		}
-	}
-	if doc.Spec.Run.Argv[0] == "" {
-		return failure{exitUsage, []error{errors.New("the command is empty")}}
-	}
-	c.Spec.Run = &run
-	data, err := c.JSON()
-	if err == nil {
-		_, err = document.Parse("command line", data)
-	}
-	var problems document.Problems
-	if !errors.As(err, &problems) {
-		return err
-	}
-	f := failure{code: exitUsage}
-	for _, p := range problems {
-		f.errs = append(f.errs, errors.New(g.flagOf(p.Path)+": "+p.Text))
-	}
-	return f
-}
-
-// flagOf says which flag a path of the document came from.
-func (g *grants) flagOf(p string) string {
-	for _, x := range []struct {
-		name string
-		list []grant
-	}{{"read", g.read}, {"write", g.write}, {"exec", g.exec}} {
-		for i, v := range x.list {
-			if strings.HasPrefix(p, fmt.Sprintf("spec.authority.filesystem.%s[%d]", x.name, i)) {
-				return v.flag
-			}
-		}
-	}
-	for _, x := range [][2]string{
-		{"spec.run.limits.memoryMaxBytes", "--memory"}, {"spec.run.limits.cpuMax", "--cpus"}, {"spec.run.limits.processes", "--pids"},
-		{"spec.run.limits.openFiles", "--nofile"}, {"spec.run.limits.fileSizeBytes", "--file-size"}, {"spec.run.limits.scratchBytes", "--scratch"},
-		{"spec.run.limits.outputBytes", "--output"}, {"spec.run.limits.gracefulShutdownSeconds", "--grace"}, {"spec.run.timeoutMs", "--time"},
-		{"spec.lifetime", "--time"}, {"spec.run.seccomp", "--seccomp"}, {"spec.run.user", "--user"}, {"spec.run.environment", "--env"},
-		{"spec.run.hostname", "--hostname"}, {"spec.run.workingDirectory", "--workdir"}, {"spec.authority.filesystem.workingDirectory", "--workdir"},
-		{"spec.run.argv", "the command"}, {"spec.id", "--name"},
-	} {
-		if rest, ok := strings.CutPrefix(p, x[0]); ok {
-			if rest, ok = strings.CutPrefix(rest, "."); ok && x[1] == "--env" {
-				return "--env " + rest
-			}
-			return x[1]
-		}
-	}
-	return p
 }

@@ -6,7 +6,8 @@
 //		ID string `json:"id" doc:"required,format=portable"`
 //	}
 //	report := input.Decode(root, &pack)
-//	report.Add(new(input.Path).Field("id"), "is taken")
+//	var whole *input.Path // the nil Path
+//	report.Add(whole.Field("id"), "is taken")
 //	return report.Err() // input.Problems: id: is taken
 //
 // The tags are those of package document/internal/field. Unknown and repeated fields, wrong types and numbers out of

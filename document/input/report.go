@@ -63,8 +63,15 @@ func (r *Report) wrong(n *Node, p *Path, text string) {
 func (r *Report) lose(n *Node, p *Path, text string) {
 	r.wrong(n, p, text)
 	r.lost[p.String()] = true
-	for ; p != nil; p = p.parent {
-		r.around[p.String()] = true
+	for {
+		around := p.String()
+		if r.around[around] {
+			return // and so is all that is around it
+		}
+		r.around[around] = true
+		if p == nil {
+			return
+		}
+		p = p.parent
 	}
-	r.around[""] = true
 }

@@ -14,7 +14,7 @@ import (
 // parseYAML reads one YAML document with the library's parser, and gives its scalars their meaning itself: the library
 // follows YAML 1.1 in places (octal 010, 1_000, dates, <<).
 func parseYAML(data []byte) (*Node, *Problem) {
-	y := yamlReader{source: splitLines(data)}
+	y := &yamlReader{source: splitLines(data)}
 	if problem := y.breaks(); problem != nil {
 		return nil, problem
 	}
@@ -48,7 +48,7 @@ func load(decoder *yaml.Decoder, n *yaml.Node) (err error) {
 
 // syntax takes the library's error apart: "yaml: line 3: did not find expected key". It names no line where it means the
 // first, or an alias without anchor.
-func (y yamlReader) syntax(err error) *Problem {
+func (y *yamlReader) syntax(err error) *Problem {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	if rest, found := strings.CutPrefix(text, "unknown anchor '"); found {
 		name, _, _ := strings.Cut(rest, "'")
@@ -75,7 +75,11 @@ func (y yamlReader) syntax(err error) *Problem {
 
 const isAlias = "is an alias; write the value out"
 
-type yamlReader struct{ source [][]byte }
+type yamlReader struct {
+	source       [][]byte // lines
+	line, column int      // where at was asked last, from 1
+	offset       int      // of column in line, in bytes
+}
 
 // splitLines cuts at the line breaks of YAML 1.2.2 section 5.4: LF, CR LF and CR.
 func splitLines(data []byte) [][]byte {
@@ -85,7 +89,7 @@ func splitLines(data []byte) [][]byte {
 }
 
 // breaks refuses the characters that are line breaks in YAML 1.1, which the library follows, and none in YAML 1.2.
-func (y yamlReader) breaks() *Problem {
+func (y *yamlReader) breaks() *Problem {
 	for i, line := range y.source {
 		if at := bytes.IndexAny(line, "\u0085\u2028\u2029"); at >= 0 {
 			r, _ := utf8.DecodeRune(line[at:])
@@ -97,21 +101,24 @@ func (y yamlReader) breaks() *Problem {
 }
 
 // at returns the character at a place of the source, from which tags, anchors and aliases can be told: the library keeps no
-// trace of the tag "!".
-func (y yamlReader) at(line, column int) rune {
+// trace of the tag "!". Nodes come in the order of their places, so that each line is walked through once.
+func (y *yamlReader) at(line, column int) rune {
 	if line < 1 || line > len(y.source) {
 		return 0
 	}
-	text := y.source[line-1]
-	for ; column > 1 && len(text) > 0; column-- {
-		_, size := utf8.DecodeRune(text)
-		text = text[size:]
+	if line != y.line || column < y.column {
+		y.line, y.column, y.offset = line, 1, 0
 	}
-	r, _ := utf8.DecodeRune(text)
+	text := y.source[line-1]
+	for ; y.column < column && y.offset < len(text); y.column++ {
+		_, size := utf8.DecodeRune(text[y.offset:])
+		y.offset += size
+	}
+	r, _ := utf8.DecodeRune(text[y.offset:])
 	return r
 }
 
-func (y yamlReader) node(from *yaml.Node, p *Path, depth int) (*Node, *Problem) {
+func (y *yamlReader) node(from *yaml.Node, p *Path, depth int) (*Node, *Problem) {
 	n := &Node{Line: from.Line, Column: from.Column}
 	refused := func(text string) (*Node, *Problem) {
 		return nil, &Problem{Path: p.String(), Line: n.Line, Column: n.Column, Text: text}
@@ -150,7 +157,7 @@ func (y yamlReader) node(from *yaml.Node, p *Path, depth int) (*Node, *Problem) 
 	return refused("is not YAML that can be read")
 }
 
-func (y yamlReader) members(n *Node, pairs []*yaml.Node, p *Path, depth int) *Problem {
+func (y *yamlReader) members(n *Node, pairs []*yaml.Node, p *Path, depth int) *Problem {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		key, problem := y.node(pairs[i], p, depth+1)
 		if problem != nil {

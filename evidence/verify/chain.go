@@ -13,7 +13,6 @@ type chain struct {
 	closed  bool
 	closing uint64 // sequence of the closing event
 	head    string // digest of the event with the highest sequence
-	started bool   // the first event was seen
 }
 
 // gap is a range of sequence numbers that were passed over.
@@ -23,18 +22,20 @@ type gap struct{ from, to uint64 }
 type link struct {
 	sequence uint64
 	digest   string
-	payload  string // the same, even if the event does not fit its payload: to tell repetitions
 }
 
 // maxGaps bounds the memory for streams with many holes; each is a finding already.
 const maxGaps = 1024
 
 // place finds the event's place among the others, and reports whether it belongs to the run. fault is what is wrong with the
-// event itself, or nothing.
+// event itself, or nothing. That its key is not trusted is no fault here: the order is checked all the same.
 func (s *state) place(e *event, at Finding, fault Kind) bool {
 	report := func(k Kind, format string, args ...any) {
 		at.Kind, at.Detail = k, fmt.Sprintf(format, args...)
 		s.report.add(at)
+	}
+	if fault == UnknownKey {
+		fault = ""
 	}
 	if e.sequence == 0 {
 		if fault == "" {
@@ -100,7 +101,6 @@ func (s *state) place(e *event, at Finding, fault Kind) bool {
 
 // first checks the link to the document.
 func (s *state) first(e *event, report func(Kind, string, ...any), fault Kind) {
-	s.started = true
 	if s.v.Document != "" && fault == "" && e.prev != s.v.Document {
 		report(WrongDocument, "the run began with the document %s, not %s", printable(e.prev), s.v.Document)
 	}

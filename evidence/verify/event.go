@@ -1,22 +1,17 @@
 package verify
 
 import (
-	"bytes"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"cellos.io/cellos/evidence"
 	"cellos.io/cellos/evidence/canon"
+	"cellos.io/cellos/evidence/keys"
 	"cellos.io/cellos/evidence/material"
 )
 
@@ -31,9 +26,8 @@ type event struct {
 	sequence  uint64 // 0: none
 	count     uint64 // 0: none
 
-	keyID  string          // of the signature that verifies
-	digest string          // of the signed payload; empty: not known
-	signed map[string]bool // names of the signed extension attributes
+	keyID  string // of the signature that verifies
+	digest string // of the signed payload; empty: not known
 }
 
 type attribute struct{ name, value string }
@@ -143,7 +137,7 @@ func (e *event) attribute(name string) string {
 }
 
 // check verifies the signature, and that the event is what was signed. It returns no kind for a good event.
-func (e *event) check(keys Keys) (Kind, string) {
+func (e *event) check(trusted Keys) (Kind, string) {
 	if e.material == "" {
 		return Unsigned, "no dssematerial"
 	}
@@ -151,28 +145,31 @@ func (e *event) check(keys Keys) (Kind, string) {
 	if err != nil {
 		return BadSignature, "dssematerial: " + err.Error()
 	}
-	if kind, detail := e.signature(envelope, keys); kind != "" {
+	kind, detail := e.signature(envelope, trusted)
+	if kind == BadSignature {
 		return kind, detail
 	}
-	sum := sha256.Sum256(envelope.Payload)
-	e.digest = "sha256:" + fmt.Sprintf("%x", sum)
 	p, err := material.ParsePayload(envelope.Payload)
 	if err != nil {
 		return BadSignature, "signed payload: " + err.Error()
 	}
-	return e.compare(p)
+	e.digest = evidence.PayloadDigest(envelope.Payload)
+	if k, d := e.compare(p); k != "" { // with an unknown key too: it says more
+		return k, d
+	}
+	return kind, detail
 }
 
-func (e *event) signature(envelope material.Envelope, keys Keys) (Kind, string) {
+func (e *event) signature(envelope material.Envelope, trusted Keys) (Kind, string) {
 	pae := material.AppendPAE(nil, envelope.Payload)
 	known := false
 	for _, s := range envelope.Signatures {
-		key, ok := keys[s.KeyID]
+		key, ok := trusted[s.KeyID]
 		if !ok {
 			continue
 		}
 		known = true
-		if valid(key, pae, s.Sig) {
+		if keys.Verify(key, pae, s.Sig) {
 			e.keyID = s.KeyID
 			return "", ""
 		}
@@ -183,76 +180,56 @@ func (e *event) signature(envelope material.Envelope, keys Keys) (Kind, string) 
 	return BadSignature, "the signature does not verify"
 }
 
-// valid verifies one signature. ECDSA signatures may be r||s, as the CloudEvents extension's examples have them, or ASN.1.
-func valid(key crypto.PublicKey, message, sig []byte) bool {
-	switch k := key.(type) {
-	case ed25519.PublicKey:
-		return len(k) == ed25519.PublicKeySize && ed25519.Verify(k, message, sig)
-	case *ecdsa.PublicKey:
-		if k.Curve != elliptic.P256() {
-			return false
-		}
-		sum := sha256.Sum256(message)
-		if len(sig) == 64 && ecdsa.Verify(k, sum[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:])) {
-			return true
-		}
-		return ecdsa.VerifyASN1(k, sum[:], sig)
-	}
-	return false
-}
-
 // compare computes the digests from the event and compares them with the signed ones.
 func (e *event) compare(p material.Payload) (Kind, string) {
-	if e.core.Digest() != p.Core && !e.respelled(p.Core) {
-		return Altered, "the event is not the one that was signed"
+	if e.core.Digest() != p.Core {
+		if kind, detail := e.respell(p.Core); kind != "" {
+			return kind, detail
+		}
 	}
 	if !p.Time.IsZero() && !p.Time.Equal(e.core.Time) {
 		return Altered, "the time is not the one that was signed"
 	}
-	e.signed = make(map[string]bool, len(p.Signed))
 	values := make([]string, len(p.Signed))
 	for i, n := range p.Signed {
-		values[i], e.signed[n] = e.attribute(n), true
+		values[i] = e.attribute(n)
 	}
 	if len(values) > 0 && material.ExtDigest(values) != p.Ext {
 		return Altered, "the signed attributes " + strings.Join(p.Signed, ", ") + " are not what was signed"
 	}
 	for _, n := range [...]string{"sequence", "cellosrun", "cellosprev"} {
-		if !e.signed[n] || e.attribute(n) == "" {
+		if !slices.Contains(p.Signed, n) || e.attribute(n) == "" {
 			return Unsigned, "the attribute " + n + " is not signed"
 		}
 	}
 	for _, a := range e.attributes {
-		if !e.signed[a.name] {
+		if !slices.Contains(p.Signed, a.name) {
 			return Unsigned, "the attribute " + printable(a.name) + " is not signed"
 		}
 	}
 	return "", ""
 }
 
-// respelled reports whether data means what was signed, in another spelling: the signed bytes are canonical, so
-// that a transport that reads and writes JSON does no harm.
-func (e *event) respelled(want material.Digest) bool {
-	if !e.isJSON || e.core.Data == nil {
-		return false
+// respell puts data into the canonical spelling, which is the signed one, and compares again: so a transport that reads
+// and writes JSON does no harm.
+func (e *event) respell(want material.Digest) (Kind, string) {
+	if e.isJSON && e.core.Data != nil {
+		data, err := canon.Append(nil, e.core.Data)
+		if err != nil {
+			return Unreadable, "data: " + err.Error()
+		}
+		e.core.Data = data
 	}
-	data, err := canon.Append(nil, e.core.Data)
-	if err != nil || bytes.Equal(data, e.core.Data) {
-		return false
+	if e.core.Digest() != want {
+		return Altered, "the event is not the one that was signed"
 	}
-	core := e.core
-	core.Data = data
-	if core.Digest() != want {
-		return false
-	}
-	e.core = core
-	return true
+	return "", ""
 }
 
 // verified returns the event for Verifier.Visit.
 func (e *event) verified() evidence.Event {
 	return evidence.Event{
-		ID: e.core.ID, Source: e.core.Source, Type: e.core.Type, Time: e.core.Time.UTC(), Data: bytes.Clone(e.core.Data),
+		ID: e.core.ID, Source: e.core.Source, Type: e.core.Type, Time: e.core.Time.UTC(), Data: append([]byte(nil), e.core.Data...),
 		Sequence: e.sequence, Run: e.run, Prev: e.prev, Count: e.count, Material: e.material,
 	}
 }

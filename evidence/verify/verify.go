@@ -13,7 +13,6 @@
 package verify
 
 import (
-	"bufio"
 	"crypto"
 	"errors"
 	"fmt"
@@ -131,6 +130,3 @@ func (s *state) accept(e *event) {
 		s.v.Visit(e.verified())
 	}
 }
-
-// Buffered returns r with a buffer that suits Verify, for callers that want to peek at it first.
-func Buffered(r io.Reader) *bufio.Reader { return bufio.NewReaderSize(r, 64<<10) }

@@ -1,0 +1,215 @@
+// Package e2e drives the built program as its users do: as root and as an ordinary user, with real namespaces, filters and mounts.
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// nobody is the ordinary user of these tests; it owns nothing.
+const nobody = 65534
+
+// binary is the program under test, built once.
+var binary string
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+func testMain(m *testing.M) int {
+	// Not t.TempDir: ordinary users must reach the program too.
+	dir, err := os.MkdirTemp("", "cellos-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	os.Chmod(dir, 0o755)
+	binary = filepath.Join(dir, "cellos")
+	cmd := exec.Command("go", "build", "-o", binary, "cellos.io/cellos/cmd/cellos")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building cellos: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// A user is who starts cellos in a test.
+type user struct {
+	name string
+	uid  int
+}
+
+// users returns everybody that this test can be: root tests as root and as nobody, others as themselves.
+func users() []user {
+	if uid := os.Getuid(); uid != 0 {
+		return []user{{"user", uid}}
+	}
+	return []user{{"root", 0}, {"nobody", nobody}}
+}
+
+// each runs a test once for each user.
+func each(t *testing.T, f func(t *testing.T, u user)) {
+	t.Helper()
+	for _, u := range users() {
+		t.Run(u.name, func(t *testing.T) {
+			t.Parallel()
+			f(t, u)
+		})
+	}
+}
+
+// A bench is a place to start cells from: a working directory and a state directory of one user.
+type bench struct {
+	t     *testing.T
+	user  user
+	dir   string   // the working directory; empty at first
+	state string   // CELLOS_STATE
+	env   []string // of cellos itself
+}
+
+// newBench makes the directories. Its working directory lies in /var/tmp, not in /tmp, because a cell has a /tmp of its own.
+func newBench(t *testing.T, u user) *bench {
+	t.Helper()
+	top, err := os.MkdirTemp("/var/tmp", "cellos-e2e-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		// A workload may have left folders that cannot be entered.
+		filepath.WalkDir(top, func(p string, d os.DirEntry, err error) error {
+			if d != nil && d.IsDir() {
+				os.Chmod(p, 0o700)
+			}
+			return nil
+		})
+		if err := os.RemoveAll(top); err != nil {
+			t.Errorf("cleaning up: %v", err)
+		}
+	})
+	b := &bench{t: t, user: u, dir: filepath.Join(top, "work"), state: filepath.Join(top, "state")}
+	for _, d := range []string{b.dir, b.state} {
+		if err := os.Mkdir(d, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		b.own(d)
+	}
+	b.own(top)
+	b.env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" + top, "CELLOS_STATE=" + b.state, "SECRET_OF_THE_CALLER=hunter2"}
+	return b
+}
+
+// own gives a path to the bench's user.
+func (b *bench) own(path string) {
+	b.t.Helper()
+	if err := os.Chown(path, b.user.uid, b.user.uid); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// write makes a file in the working directory, with the folders above it.
+func (b *bench) write(name, content string, mode os.FileMode) string {
+	b.t.Helper()
+	p := filepath.Join(b.dir, name)
+	for d := filepath.Dir(p); len(d) > len(b.dir); d = filepath.Dir(d) {
+		if os.MkdirAll(d, 0o755) == nil {
+			b.own(d)
+		}
+	}
+	if err := os.WriteFile(p, []byte(content), mode); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.Chmod(p, mode); err != nil {
+		b.t.Fatal(err)
+	}
+	b.own(p)
+	return p
+}
+
+// command prepares cellos with arguments; its standard streams are empty.
+func (b *bench) command(args ...string) *exec.Cmd {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	b.t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Dir, cmd.Env = b.dir, b.env
+	cmd.WaitDelay = 10 * time.Second
+	if b.user.uid != os.Getuid() {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(b.user.uid), Gid: uint32(b.user.uid)}}
+	}
+	return cmd
+}
+
+// A result is how one call of cellos ended.
+type result struct {
+	code     int // exit status; 128+n if cellos itself was killed by signal n
+	out, err string
+}
+
+// cellos runs the program to its end.
+func (b *bench) cellos(args ...string) result { return b.run(b.command(args...)) }
+
+func (b *bench) run(cmd *exec.Cmd) result {
+	b.t.Helper()
+	var out, errb bytes.Buffer
+	if cmd.Stdout == nil {
+		cmd.Stdout = &out
+	}
+	if cmd.Stderr == nil {
+		cmd.Stderr = &errb
+	}
+	err := cmd.Run()
+	r := result{out: out.String(), err: errb.String()}
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		r.code = exit.ExitCode()
+		if s, ok := exit.Sys().(syscall.WaitStatus); ok && s.Signaled() {
+			r.code = 128 + int(s.Signal())
+		}
+	case err != nil:
+		b.t.Fatalf("running cellos: %v", err)
+	}
+	return r
+}
+
+// cell runs a command in a cell with flags.
+func (b *bench) cell(flags []string, command ...string) result {
+	b.t.Helper()
+	return b.cellos(append(append(append([]string{"run"}, flags...), "--"), command...)...)
+}
+
+// sh runs a shell script in a cell with flags.
+func (b *bench) sh(script string, flags ...string) result {
+	b.t.Helper()
+	return b.cell(flags, "sh", "-c", script)
+}
+
+// ok demands success and returns the output.
+func (r result) ok(t *testing.T) string {
+	t.Helper()
+	if r.code != 0 {
+		t.Fatalf("exit status %d\nstandard output:\n%s\nstandard error:\n%s", r.code, r.out, r.err)
+	}
+	return r.out
+}
+
+// fails demands an exit status and texts on standard error.
+func (r result) fails(t *testing.T, code int, texts ...string) {
+	t.Helper()
+	if r.code != code {
+		t.Errorf("exit status %d, want %d\nstandard output:\n%s\nstandard error:\n%s", r.code, code, r.out, r.err)
+	}
+	for _, s := range texts {
+		if !strings.Contains(r.err, s) {
+			t.Errorf("standard error does not say %q:\n%s", s, r.err)
+		}
+	}
+}
