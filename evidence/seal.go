@@ -77,3 +77,12 @@ func PayloadDigest(payload []byte) string {
 	sum := sha256.Sum256(payload)
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
+
+// PayloadDigest returns the digest of the payload that the event's material signs, without verifying it.
+func (e Event) PayloadDigest() (string, error) {
+	envelope, err := material.Decode(e.Material)
+	if err != nil {
+		return "", fmt.Errorf("dssematerial: %v", err)
+	}
+	return PayloadDigest(envelope.Payload), nil
+}

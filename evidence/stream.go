@@ -33,6 +33,9 @@ type Config struct {
 	// Head is the first event's cellosprev: DocumentDigest of the document's bytes as read. Required with Signer.
 	Head string
 
+	// After continues a chain whose writer died: the last event that it wrote, as ParseEvent read it. Head is not used then.
+	After *Event
+
 	// Redact, when given, rewrites data before anything is hashed, signed or written. It returns canonical JSON.
 	Redact func(eventType string, data []byte) ([]byte, error)
 	// Wrap, when given, puts the finished event into a transport event (the documented event signing): it gets the eight
@@ -78,7 +81,9 @@ func Open(c Config) (*Stream, error) {
 		return nil, errors.New("opening an event stream: no run identity")
 	case len(c.Outputs) == 0:
 		return nil, errors.New("opening an event stream: no sink")
-	case c.Signer != nil && c.Head == "":
+	case c.After != nil && (c.After.Count != 0 || c.After.Run != c.Run.ID || c.After.Sequence == 0):
+		return nil, errors.New("opening an event stream: the event to continue after does not allow it")
+	case c.Signer != nil && c.Head == "" && c.After == nil:
 		return nil, errors.New("opening an event stream: signing needs the digest of the document")
 	}
 	c.Outputs = slices.Clone(c.Outputs)
@@ -88,7 +93,15 @@ func Open(c Config) (*Stream, error) {
 	if c.NewID == nil {
 		c.NewID = NewID
 	}
-	return &Stream{c: c, prev: c.Head}, nil
+	s := &Stream{c: c, prev: c.Head}
+	if c.After != nil {
+		s.seq = c.After.Sequence
+		var err error
+		if s.prev, err = c.After.PayloadDigest(); err != nil && c.Signer != nil {
+			return nil, fmt.Errorf("opening an event stream: continuing after event %d: %w", s.seq, err)
+		}
+	}
+	return s, nil
 }
 
 // Append writes one event to every sink and returns it. With an error the event is not part of the run: after a

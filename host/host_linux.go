@@ -141,7 +141,7 @@ func userNS(root bool) string {
 
 // number reads a file that holds one integer; absent or unreadable files have the default value.
 func number(path string, missing int) int {
-	b, err := os.ReadFile(path)
+	b, err := sysabi.ReadKernelFile(path)
 	if err != nil {
 		return missing
 	}

@@ -40,13 +40,13 @@ func (b *builder) opens(name, call string, args ...table.Arg) int {
 // place puts a descriptor that the parent hands over at a number of the child's.
 func (b *builder) place(handed string, n int, flags uint64, text string) {
 	b.take(n)
-	b.do(fmt.Sprintf("placing <%s> at descriptor %d", handed, n), "dup3",
+	b.do("placing <"+handed+">", "dup3",
 		table.Handed(handed), table.FD(n), table.Flags(flags, text)).Want = table.Exactly(n)
 }
 
 func (b *builder) close(n int) {
 	b.open[n/64] &^= 1 << (n % 64)
-	b.do(fmt.Sprintf("closing descriptor %d", n), "close", table.FD(n))
+	b.do("closing a descriptor", "close", table.FD(n))
 }
 
 func (b *builder) take(n int) { b.open[n/64] |= 1 << (n % 64) }

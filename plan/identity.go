@@ -59,7 +59,7 @@ func (p *planner) privileges() {
 	b.do("locking the securebits", "prctl", table.Flags(sysabi.PR_SET_SECUREBITS, "PR_SET_SECUREBITS"),
 		table.Flags(sysabi.SECUREBITS_LOCKED, "NOROOT|NO_SETUID_FIXUP|NO_CAP_AMBIENT_RAISE, all locked"))
 	for c := range uint64(p.h.LastCap) + 1 {
-		b.do(fmt.Sprintf("dropping capability %d from the bounding set", c), "prctl", table.Flags(sysabi.PR_CAPBSET_DROP, "PR_CAPBSET_DROP"), table.Num(c))
+		b.do("dropping a capability from the bounding set", "prctl", table.Flags(sysabi.PR_CAPBSET_DROP, "PR_CAPBSET_DROP"), table.Num(c))
 	}
 	b.do("clearing the ambient capabilities", "prctl", table.Flags(sysabi.PR_CAP_AMBIENT, "PR_CAP_AMBIENT"),
 		table.Flags(sysabi.PR_CAP_AMBIENT_CLEAR_ALL, "PR_CAP_AMBIENT_CLEAR_ALL"), table.Num(0), table.Num(0), table.Num(0))
@@ -67,9 +67,6 @@ func (p *planner) privileges() {
 	header := []byte{0x22, 0x05, 0x08, 0x20, 0, 0, 0, 0}
 	b.do("dropping every capability", "capset", table.Struct(header, "{_LINUX_CAPABILITY_VERSION_3, 0}"), table.Struct(make([]byte, 24), "{}"))
 
-	b.in(LayerWatch)
-	// After the credentials: commit_creds (kernel/cred.c) clears pdeath_signal.
-	b.do("asking to end with the supervisor", "prctl", table.Flags(sysabi.PR_SET_PDEATHSIG, "PR_SET_PDEATHSIG"), table.Flags(sysabi.SIGKILL, "SIGKILL"))
 	b.in(LayerNNP)
 	b.do("setting no_new_privs", "prctl", table.Flags(sysabi.PR_SET_NO_NEW_PRIVS, "PR_SET_NO_NEW_PRIVS"), table.Num(1), table.Num(0), table.Num(0), table.Num(0))
 }

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"strings"
 
 	"cellos.io/cellos/sysabi"
@@ -75,7 +74,7 @@ func (b *builder) newFS(what, fstype string, attr Attr, options ...[2]string) in
 		if o[1] == "" {
 			call[1], call[3] = table.Flags(sysabi.FSCONFIG_SET_FLAG, "FSCONFIG_SET_FLAG"), table.Null()
 		}
-		b.do(fmt.Sprintf("%s: option %s=%s", name, o[0], o[1]), "fsconfig", call...)
+		b.do(name, "fsconfig", call...)
 	}
 	b.do(name, "fsconfig", table.FD(f), table.Flags(sysabi.FSCONFIG_CMD_CREATE, "FSCONFIG_CMD_CREATE"), table.Null(), table.Null(), noFlags)
 	m := b.opens(name, "fsmount", table.FD(f), table.Flags(sysabi.FSMOUNT_CLOEXEC, "FSMOUNT_CLOEXEC"), attr.arg())
@@ -112,7 +111,7 @@ func (b *builder) setAttr(what string, fd int, attr Attr, recursive bool) {
 		flags, text = flags|sysabi.AT_RECURSIVE, text+"|AT_RECURSIVE"
 	}
 	a := words(uint64(attr), 0, 0, 0)
-	b.do(fmt.Sprintf("making %s %s", what, attr.Options()), "mount_setattr", table.FD(fd), table.Path(""), table.Flags(flags, text),
+	b.do("making "+what+" "+attr.Options(), "mount_setattr", table.FD(fd), table.Path(""), table.Flags(flags, text),
 		table.Struct(a, "{attr_set="+attr.Options()+"}"), table.Num(uint64(len(a))))
 }
 

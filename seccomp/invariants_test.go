@@ -90,13 +90,13 @@ func TestNoProfileKillsThreadsOrTraces(t *testing.T) {
 // TestFallbacksAreNotPermissionErrors: the C library takes EPERM for these as final and ENOSYS as a hint to use the older call.
 func TestFallbacksAreNotPermissionErrors(t *testing.T) {
 	forEachProfile(t, func(t *testing.T, _ string, _ *Policy, a *sysabi.Arch, prog Program) {
-		for _, name := range []string{"clone3", "statx", "faccessat2", "openat2", "fchmodat2", "rseq", "close_range", "io_uring_setup",
-			"membarrier", "getrandom", "memfd_create", "copy_file_range", "epoll_pwait2", "futex_waitv", "pidfd_open"} {
+		for _, name := range []string{"clone3", "statx", "faccessat2", "openat2", "rseq", "close_range", "io_uring_setup",
+			"membarrier", "getrandom", "memfd_create", "copy_file_range", "futex_waitv", "epoll_pwait"} {
 			nr, ok := a.Number(name)
 			if !ok {
 				continue
 			}
-			if got := run(t, prog, Data{NR: uint32(nr), Arch: a.Audit()}); got == Errno(sysabi.EPERM) && name != "fchmodat2" {
+			if got := run(t, prog, Data{NR: uint32(nr), Arch: a.Audit()}); got == Errno(sysabi.EPERM) {
 				t.Errorf("%s: %v", name, got)
 			}
 		}

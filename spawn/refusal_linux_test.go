@@ -83,19 +83,6 @@ func TestUnsupported(t *testing.T) {
 
 func TestCloneError(t *testing.T) {
 	requireClone3(t)
-	// The filter is for this thread only: a C library under the race detector could not make threads any more.
-	runtime.LockOSThread()
-	code, _ := strconv.Atoi(os.Getenv(victimVariable))
-	filter := refusing(sysabi.Errno(code))
-	prog := struct {
-		n uint16
-		p *byte
-	}{uint16(len(filter) / 8), &filter[0]}
-	for _, a := range [][2]uintptr{{38, 1}, {22, 2}} { // PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP
-		if _, _, e := syscall.RawSyscall6(syscall.SYS_PRCTL, a[0], a[1], uintptr(unsafe.Pointer(&prog))*(1-a[1]%2), 0, 0, 0); e != 0 {
-			fmt.Println("loading the filter:", e)
-		}
-	}
 	_, err := Start(Request{Cgroup: 1 << 20, Namespaces: sysabi.CLONE_NEWUSER | sysabi.CLONE_NEWNET, Table: table.Table{executing("/bin/true")}})
 	var e *CloneError
 	if !errors.As(err, &e) || !errors.Is(err, sysabi.EBADF) || errors.Is(err, errors.ErrUnsupported) ||

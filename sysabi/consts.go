@@ -65,7 +65,6 @@ const (
 
 // prctl(2), include/uapi/linux/prctl.h; securebits, include/uapi/linux/securebits.h.
 const (
-	PR_SET_PDEATHSIG         = 1
 	PR_CAPBSET_DROP          = 24
 	PR_SET_SECUREBITS        = 28
 	PR_SET_NO_NEW_PRIVS      = 38

@@ -35,7 +35,6 @@ func (c *processCell) Destroy() cell.Residue {
 				f.Close()
 			}
 		}
-		close(c.done)
 		c.residue = cell.Residue{Checks: []cell.Check{
 			{What: "ending", Found: errs},
 			{What: "processes", Found: c.leftProcesses()},
@@ -99,7 +98,7 @@ func scanProcesses(id identity) []string {
 // leftMounts looks for file systems of a cell among the supervisor's own mounts. There can be none, unless the mount namespace did not
 // hold.
 func leftMounts() []string {
-	text, err := os.ReadFile("/proc/self/mountinfo")
+	text, err := sysabi.ReadKernelFile("/proc/self/mountinfo")
 	if err != nil {
 		return []string{err.Error()}
 	}

@@ -38,7 +38,9 @@ func (h *handing) close() {
 	h.mine = nil
 }
 
-// control makes the channel between supervisor and PID 1. Either side ends when the other side of it is gone.
+// control makes the channel between supervisor and PID 1. It is also the lifeline: whoever dies, the other side of it ends too. A
+// parent-death signal (prctl(2)) would add nothing: a child that still executes the table ends at PID 1's first look at the channel, and
+// the signal is about the thread that made the child, which a Go program does not choose.
 func (h *handing) control() (*cellinit.Conn, error) {
 	ours, theirs, err := sysabi.SocketPair()
 	if err != nil {

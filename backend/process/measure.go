@@ -27,7 +27,7 @@ func (c *processCell) Measure(ctx context.Context) (cell.Boundary, error) {
 	if err := c.takeOver(); err != nil {
 		return cell.Boundary{}, err
 	}
-	out, err := observe(c.proc.Pid(), c.plan)
+	out, err := observe(c.proc.Pid(), c.plan, c.own)
 	if err != nil {
 		return cell.Boundary{}, fmt.Errorf("measuring the boundary from outside: %w", err)
 	}

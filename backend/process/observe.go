@@ -10,6 +10,7 @@ import (
 
 	"cellos.io/cellos/cell"
 	"cellos.io/cellos/plan"
+	"cellos.io/cellos/sysabi"
 )
 
 // An observation is what /proc shows of PID 1 from outside.
@@ -27,8 +28,21 @@ type seen struct {
 // identity is what names a cell's processes on the host.
 type identity struct{ pidNamespace string }
 
+// ownNamespaces returns the namespaces of the supervisor.
+func ownNamespaces(n plan.Namespaces) (map[string]string, error) {
+	own := map[string]string{}
+	for _, name := range n.Names() {
+		link, err := os.Readlink("/proc/self/ns/" + name)
+		if err != nil {
+			return nil, fmt.Errorf("looking at the supervisor's namespaces: %w", err)
+		}
+		own[name] = link
+	}
+	return own, nil
+}
+
 // observe looks at a process and compares it with the plan.
-func observe(pid int, p *plan.Plan) (observation, error) {
+func observe(pid int, p *plan.Plan, own map[string]string) (observation, error) {
 	dir := "/proc/" + strconv.Itoa(pid)
 	o := observation{layers: map[string]seen{}}
 	for _, n := range p.Namespaces.Names() {
@@ -36,16 +50,12 @@ func observe(pid int, p *plan.Plan) (observation, error) {
 		if err != nil {
 			return o, err
 		}
-		ours, err := os.Readlink("/proc/self/ns/" + n)
-		if err != nil {
-			return o, err
-		}
 		if n == "pid" {
 			o.identity.pidNamespace = theirs
 		}
-		o.layers[plan.NamespaceLayer(n)] = seen{theirs + ", the supervisor's is " + ours, theirs != ours}
+		o.layers[plan.NamespaceLayer(n)] = seen{theirs + ", the supervisor's is " + own[n], own[n] != "" && theirs != own[n]}
 	}
-	text, err := os.ReadFile(dir + "/status")
+	text, err := sysabi.ReadKernelFile(dir + "/status")
 	if err != nil {
 		return o, err
 	}
@@ -76,7 +86,7 @@ func observe(pid int, p *plan.Plan) (observation, error) {
 // mounts compares the mount table with the plan: every planned mount is there, with its attributes, and the root is the cell's.
 // What a granted tree brought along lies below the tree's own mount.
 func (o observation) mounts(dir string, p *plan.Plan) (seen, error) {
-	text, err := os.ReadFile(dir + "/mountinfo")
+	text, err := sysabi.ReadKernelFile(dir + "/mountinfo")
 	if err != nil {
 		return seen{}, err
 	}
@@ -126,7 +136,7 @@ func insideAny(at string, mounts []plan.Mount) bool {
 }
 
 func limits(dir string, p *plan.Plan) (seen, error) {
-	text, err := os.ReadFile(dir + "/limits")
+	text, err := sysabi.ReadKernelFile(dir + "/limits")
 	if err != nil {
 		return seen{}, err
 	}
@@ -140,7 +150,7 @@ func limits(dir string, p *plan.Plan) (seen, error) {
 // session checks that the process leads a session of its own and has no controlling terminal: fields 6 and 7 of /proc/PID/stat
 // (proc_pid_stat(5)).
 func session(dir string, pid int) (seen, error) {
-	b, err := os.ReadFile(dir + "/stat")
+	b, err := sysabi.ReadKernelFile(dir + "/stat")
 	if err != nil {
 		return seen{}, err
 	}

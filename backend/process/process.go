@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"sync"
 	"time"
 
@@ -32,22 +31,15 @@ var _ cell.Backend = Backend{}
 
 // Build builds the cell and returns when its first process stands, before anything is measured. Cancelling the context ends it.
 func (Backend) Build(ctx context.Context, p *plan.Plan, s cell.Streams) (cell.Cell, error) {
-	c := &processCell{plan: p, done: make(chan struct{})}
-	started := make(chan error, 1)
-	// PR_SET_PDEATHSIG fires when the thread that made the child ends, not the program (prctl(2)): the child is made by a
-	// thread that lives as long as the cell.
-	go func() {
-		runtime.LockOSThread()
-		started <- c.start(s)
-		<-c.done
-		runtime.UnlockOSThread()
-	}()
-	if err := <-started; err != nil {
+	c := &processCell{plan: p}
+	if err := c.start(s); err != nil {
 		c.Destroy()
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { c.proc.Kill() })
-	err := c.proc.Executed()
+	own, ownErr := ownNamespaces(p.Namespaces) // while the child executes the table
+	c.own = own
+	err := errors.Join(c.proc.Executed(), ownErr)
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
 	}
@@ -63,11 +55,11 @@ type processCell struct {
 	plan *plan.Plan
 	proc *spawn.Process
 	conn *cellinit.Conn
-	done chan struct{} // closed when the cell is destroyed
 
 	changes, terminal *os.File
 	started           time.Time
-	namespace         *os.File // of the cell's processes, for the look for leftovers
+	own               map[string]string // the supervisor's namespaces
+	namespace         *os.File          // of the cell's processes, for the look for leftovers
 	identity          identity
 	lastPID           int // the last process number that the cell gave out; 0: unknown
 

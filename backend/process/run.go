@@ -108,6 +108,8 @@ func (c *processCell) Wait() (cell.Outcome, error) {
 	if !ok {
 		return cell.Outcome{}, fmt.Errorf("waiting for the command: unexpected answer %T", msg)
 	}
+	// Nothing is left to do in the cell: it goes while its end is written down.
+	c.conn.Send(cellinit.End{})
 	return c.outcome(end), nil
 }
 

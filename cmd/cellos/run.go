@@ -85,6 +85,7 @@ func runCommand(args []string, env environment, ui *console) error {
 
 // run lives the run and tells the person what went wrong.
 func (a *asked) run(env environment, ui *console, runID, events string) error {
+	listening := listen()
 	auth, p, err := a.planned(env)
 	if err != nil {
 		return err
@@ -100,9 +101,7 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 	if home := env.getenv("HOME"); auth.Work.Path == home && auth.Work.Mode != authority.Empty && a.name == "" {
 		ui.note("the working directory is your home directory: the command can read everything in it")
 	}
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGWINCH, syscall.SIGTSTP, syscall.SIGCONT,
-		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE)
+	signals := <-listening
 	defer signal.Stop(signals)
 	end := supervisor.Run{
 		Document: a.doc, Bytes: a.data, Authority: auth, Plan: p, Backend: process.Backend{},
@@ -117,6 +116,18 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 		return nil
 	}
 	return status(end.Code)
+}
+
+// listen begins to take signals. It takes the runtime as long as the whole plan takes us, so both go on at once.
+func listen() <-chan chan os.Signal {
+	ready := make(chan chan os.Signal, 1)
+	go func() {
+		signals := make(chan os.Signal, 16)
+		signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGWINCH, syscall.SIGTSTP, syscall.SIGCONT,
+			syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE)
+		ready <- signals
+	}()
+	return ready
 }
 
 // sinks opens what --events names.
