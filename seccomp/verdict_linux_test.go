@@ -1,0 +1,300 @@
+package seccomp
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"cellos.io/cellos/sysabi"
+)
+
+// The kernel's verdict is seen as the error number of a call that does not exist. A program under test is wrapped so that it
+// decides on that call only, and so that 12 bits of what it would return come back as the error number.
+const (
+	firstNumber = 700 // no system call
+	perThread   = 64  // filters a thread gets before it is thrown away
+	argSets     = 4
+)
+
+// wrap makes the program that answers (value >> shift) & 0xfff for the number nr and allows everything else.
+func wrap(p Program, nr uint32, shift uint32) Program {
+	w := Program{
+		{Code: opLoad, K: offNR}, {Code: opJEQ, JT: 1, K: nr}, {Code: opRet, K: uint32(Allow)}, {Code: opLoadImm},
+	}
+	for pc, i := range p {
+		switch i.Code {
+		case opRet:
+			i.K = uint32(errnoAction) | i.K>>shift&0xfff
+		case opRetA:
+			i = Instruction{Code: opJump, K: uint32(len(p) - pc - 1)}
+		}
+		w = append(w, i)
+	}
+	return append(w, Instruction{Code: 0x74, K: shift}, Instruction{Code: opAnd, K: 0xfff}, Instruction{Code: 0x44, K: uint32(errnoAction)}, Instruction{Code: opRetA})
+}
+
+// runHelper answers frames of shift and arguments (8 bytes each) followed by a program: the number of the call as 32 bits, then the
+// error numbers.
+func runHelper(in io.Reader, out io.Writer) error {
+	r, w := bufio.NewReader(in), bufio.NewWriter(out)
+	for {
+		done := make(chan error)
+		go func() {
+			runtime.LockOSThread() // and never unlock: the thread ends with its filters
+			done <- runThread(r, w)
+		}()
+		if err := <-done; err == io.EOF {
+			return w.Flush()
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+func runThread(r *bufio.Reader, w *bufio.Writer) error {
+	if err := sysabi.SetNoNewPrivs(); err != nil {
+		return err
+	}
+	for nr := uint32(firstNumber); nr < firstNumber+perThread; nr++ {
+		b, err := readFrame(r)
+		if err != nil {
+			return err
+		}
+		word := func() (v uint64) { v, b = binary.LittleEndian.Uint64(b), b[8:]; return }
+		shift := uint32(word())
+		var args [argSets][6]uintptr
+		for i := range args {
+			for j := range args[i] {
+				args[i][j] = uintptr(word())
+			}
+		}
+		p, err := ParseProgram(b)
+		if err != nil {
+			return err
+		}
+		if _, err := sysabi.SeccompSetFilter(0, wrap(p, nr, shift).Bytes()); err != nil {
+			return fmt.Errorf("loading a program: %w", err)
+		}
+		answer := binary.LittleEndian.AppendUint32(nil, nr)
+		for i := range args {
+			_, errno := sysabi.RawCall(uintptr(nr), args[i])
+			answer = binary.LittleEndian.AppendUint32(answer, uint32(errno))
+		}
+		if _, err := w.Write(answer); err != nil {
+			return err
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runnable returns a program that the kernel takes and that does not look at the instruction pointer.
+func (g generator) runnable() Program {
+	for {
+		p := g.program()
+		for pc := range p {
+			if p[pc].Code == opLoad && (p[pc].K == offIP || p[pc].K == offIP+4) {
+				p[pc].K = offArgs
+			}
+		}
+		if p.Check() == nil {
+			return p
+		}
+	}
+}
+
+func TestInterpreterAgreesWithKernel(t *testing.T) {
+	if runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" && runtime.GOARCH != "riscv64" {
+		t.Skip("no system call table for " + runtime.GOARCH)
+	}
+	s := start(t, "run")
+	g := generator{rand.New(rand.NewPCG(3, 4))}
+	covered := map[uint16]int{}
+	runs, skipped := 0, 0
+	for range programs(t, 20000) / 4 {
+		p := g.runnable()
+		shift := []uint32{0, 12, 20}[g.r.IntN(3)]
+		request := binary.LittleEndian.AppendUint64(nil, uint64(shift))
+		var data [argSets]Data
+		dies := false
+		for i := range data {
+			data[i].Arch = sysabi.NativeArch().Audit()
+			for j := range data[i].Args {
+				v := uint64(g.word()) | uint64(g.word())<<32
+				data[i].Args[j] = v
+				request = binary.LittleEndian.AppendUint64(request, v)
+			}
+			for nr := uint32(firstNumber); nr < firstNumber+perThread && !dies; nr++ {
+				data[i].NR = nr
+				o, err := p.Run(data[i])
+				if err != nil {
+					t.Fatal(err)
+				}
+				dies = p[o.PC].Code&classMask != classRET
+			}
+		}
+		if dies { // a division by zero would kill the helper's thread
+			skipped++
+			continue
+		}
+		if _, err := s.in.Write(frame(append(request, p.Bytes()...))); err != nil {
+			t.Fatal(err)
+		}
+		var answer [4 + 4*argSets]byte
+		if _, err := io.ReadFull(s.out, answer[:]); err != nil {
+			t.Fatalf("the helper ended: %v", err)
+		}
+		for i := range data {
+			data[i].NR = binary.LittleEndian.Uint32(answer[:])
+			o, path, err := p.Trace(data[i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, pc := range path {
+				covered[p[pc].Code]++
+			}
+			runs++
+			want := binary.LittleEndian.Uint32(answer[4+4*i:])
+			if got := uint32(o.Action) >> shift & 0xfff; got != want {
+				t.Fatalf("%+v: we return %#x, so %#x; the kernel answers %#x\n%s", data[i], uint32(o.Action), got, want, p.Disassemble(nil))
+			}
+		}
+	}
+	for _, code := range legalCodes() {
+		if covered[code] == 0 {
+			t.Errorf("no run executed %v", Instruction{Code: code})
+		}
+	}
+	t.Logf("%d runs, %d programs left out because they divide by zero", runs, skipped)
+}
+
+// stackHelper loads as many copies of the program as the kernel takes, for each program, and answers how many. Then it divides by
+// zero in a thread and answers once the thread is gone.
+func stackHelper(in io.Reader, out io.Writer) error {
+	for {
+		b, err := readFrame(in)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		answer := make(chan uint32)
+		var tid int
+		go func() {
+			runtime.LockOSThread()
+			tid = syscall.Gettid()
+			n := uint32(0)
+			if sysabi.SetNoNewPrivs() == nil {
+				for ; n < 100000; n++ {
+					if _, err := sysabi.SeccompSetFilter(0, b); err != nil {
+						break
+					}
+					if len(b) == 8*len(divides) {
+						answer <- 0
+						sysabi.RawCall(firstNumber, [6]uintptr{})
+					}
+				}
+			}
+			answer <- n
+		}()
+		n := <-answer
+		if len(b) == 8*len(divides) {
+			for end := time.Now().Add(10 * time.Second); time.Now().Before(end); runtime.Gosched() {
+				if _, err := os.Stat("/proc/self/task/" + strconv.Itoa(tid)); err != nil {
+					n = 1
+					break
+				}
+			}
+		}
+		if err := binary.Write(out, binary.LittleEndian, n); err != nil {
+			return err
+		}
+	}
+}
+
+// divides kills the thread that calls firstNumber. Its length is no other program's of the test.
+var divides = Program{
+	{Code: opLoad, K: offNR}, {Code: opJEQ, K: firstNumber, JT: 1}, {Code: opRet, K: uint32(Allow)},
+	{Code: opLoadImm, K: 7}, {Code: opLdxImm, K: 0}, {Code: 0x3c}, {Code: opRet, K: uint32(Allow)},
+}
+
+func ask(t *testing.T, s *server, p Program) uint32 {
+	t.Helper()
+	if _, err := s.in.Write(frame(p.Bytes())); err != nil {
+		t.Fatal(err)
+	}
+	var n uint32
+	if err := binary.Read(s.out, binary.LittleEndian, &n); err != nil {
+		t.Fatalf("the helper ended: %v", err)
+	}
+	return n
+}
+
+func TestDivisionByZeroKillsTheThread(t *testing.T) {
+	o, err := divides.Run(Data{NR: firstNumber})
+	if err != nil || o.Action != KillThread || o.PC != 5 {
+		t.Errorf("we say %v at %d, %v", o.Action, o.PC, err)
+	}
+	if ask(t, start(t, "stack"), divides) != 1 {
+		t.Error("the thread survived")
+	}
+}
+
+// TestStackLimit compares FilterCost with how many copies of a program the kernel loads into one thread.
+func TestStackLimit(t *testing.T) {
+	s := start(t, "stack")
+	allow := Instruction{Code: opRet, K: uint32(Allow)}
+	of := func(n int, i Instruction) Program {
+		p := Program{}
+		for range n {
+			p = append(p, i)
+		}
+		return append(p, allow)
+	}
+	all := map[string]Program{
+		"ret":      {allow},
+		"jeq":      of(100, Instruction{Code: opJEQ}),
+		"jeq high": of(100, Instruction{Code: opJEQ, K: 0x80000000}),
+		"jeq jf":   append(of(100, Instruction{Code: opJEQ, JF: 1}), allow),
+		"jset jf":  append(of(100, Instruction{Code: opJSET, JF: 1}), allow),
+		"jgt both": append(of(100, Instruction{Code: 0x25, JT: 1, JF: 1}), allow),
+		"jeq x":    of(100, Instruction{Code: opJEQ | srcX}),
+		"ld":       of(100, Instruction{Code: opLoad, K: 16}),
+		"ld mem":   append(Program{{Code: opStore}}, of(100, Instruction{Code: opLoadMem})...),
+		"div x":    of(100, Instruction{Code: 0x3c}),
+		"div":      of(100, Instruction{Code: opDiv, K: 3}),
+		"tax":      of(100, Instruction{Code: opTAX}),
+		"add high": of(100, Instruction{Code: 0x04, K: 0xf0000000}),
+		"rets":     of(100, allow),
+		"ret a":    append(of(100, Instruction{Code: opRetA}), Instruction{Code: opRetA}),
+		"ja":       of(100, Instruction{Code: opJump}),
+		"neg":      of(100, Instruction{Code: opNeg}),
+	}
+	for _, name := range Profiles() {
+		b, err := ProfileBytes(name, sysabi.NativeArch())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all[name], err = ParseProgram(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, p := range all {
+		n := int(ask(t, s, p))
+		t.Logf("%-10s %4d instructions, %4d copies: %.2f each; we count %d", name, len(p), n, float64(MaxStack+4)/float64(n), p.FilterCost())
+		if max := (MaxStack + 4) / p.FilterCost(); max != n {
+			t.Errorf("%s: the kernel takes %d copies, we expect %d", name, n, max)
+		}
+	}
+}
