@@ -39,7 +39,7 @@ type Event struct {
 // AppendJSON appends the event as a line of the stream, without the line feed: the eight documented members in
 // their documented order, then the extension attributes that are there.
 func (e Event) AppendJSON(dst []byte) []byte {
-	dst = e.appendDocumented(dst)
+	dst = e.AppendDocumented(dst)
 	dst = dst[:len(dst)-1]
 	if e.Sequence != 0 {
 		dst = append(dst, `,"sequence":"`...)
@@ -55,9 +55,9 @@ func (e Event) AppendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// appendDocumented appends the eight members that documented readers know. These bytes are also what a
+// AppendDocumented appends the eight members that documented readers know. These bytes are also what a
 // signed_envelope.v1 signs.
-func (e Event) appendDocumented(dst []byte) []byte {
+func (e Event) AppendDocumented(dst []byte) []byte {
 	dst = append(dst, `{"specversion":"1.0","id":`...)
 	dst = jsonwire.AppendString(dst, e.ID)
 	dst = append(dst, `,"source":`...)

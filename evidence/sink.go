@@ -18,8 +18,9 @@ type Sink interface {
 
 // File is a sink that appends to a file: one write(2) for each event, nothing buffered.
 type File struct {
-	f    *os.File
-	path string
+	f        *os.File
+	path     string
+	borrowed bool
 }
 
 // OpenFile opens or creates path for appending. perm is subject to the umask: 0600 for a run's own record, 0666 for
@@ -29,8 +30,11 @@ func OpenFile(path string, perm os.FileMode) (*File, error) {
 	if err != nil {
 		return nil, cause("opening", path, err)
 	}
-	return &File{f, path}, nil
+	return &File{f: f, path: path}, nil
 }
+
+// BorrowFile makes a sink of a file that is open for appending (os.O_APPEND) and stays the caller's: Close does not close it.
+func BorrowFile(f *os.File) *File { return &File{f: f, path: f.Name(), borrowed: true} }
 
 func (s *File) Write(line []byte) (int, error) {
 	n, err := s.f.Write(line)
@@ -52,8 +56,11 @@ func (s *File) Sync() error {
 	return cause("syncing", s.path, err)
 }
 
-// Close closes the file. Closing twice is no error.
+// Close closes the file, if it is not borrowed. Closing twice is no error.
 func (s *File) Close() error {
+	if s.borrowed {
+		return nil
+	}
 	if err := s.f.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		return cause("closing", s.path, err)
 	}

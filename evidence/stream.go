@@ -51,7 +51,7 @@ type Config struct {
 var ErrFinished = errors.New("the event stream is closed")
 
 // ErrTooLong is returned, wrapped, for an event above MaxLine. Nothing was written, and the stream goes on.
-var ErrTooLong = fmt.Errorf("longer than %d bytes", MaxLine)
+var ErrTooLong = errors.New("longer than 1 MiB")
 
 // SinkError is the failure of a required sink. Every later call on the stream returns it again.
 type SinkError struct {

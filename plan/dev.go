@@ -5,9 +5,9 @@ import (
 	"cellos.io/cellos/table"
 )
 
-// devices are the nodes of the cell's /dev. None of them reaches hardware or another process; /dev/tty is the caller's own
-// controlling terminal, of which a cell has none unless it asked.
-var devices = []string{"/dev/full", "/dev/null", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero"}
+// devices are the nodes of the cell's /dev. None of them reaches hardware or another process; /dev/tty is the opener's own
+// controlling terminal, of which a cell has none unless it asked. /dev/random is a link: the two have been one since Linux 5.6.
+var devices = []string{"/dev/full", "/dev/null", "/dev/tty", "/dev/urandom", "/dev/zero"}
 
 // devPoints makes the links of the cell's /dev, and places for its devices.
 func (p *planner) devPoints() {
@@ -17,7 +17,7 @@ func (p *planner) devPoints() {
 			p.file(d)
 		}
 	}
-	for _, l := range [][2]string{{"/proc/self/fd", "fd"}, {"fd/0", "stdin"}, {"fd/1", "stdout"}, {"fd/2", "stderr"}, {"pts/ptmx", "ptmx"}} {
+	for _, l := range [][2]string{{"/proc/self/fd", "fd"}, {"urandom", "random"}, {"fd/0", "stdin"}, {"fd/1", "stdout"}, {"fd/2", "stderr"}, {"pts/ptmx", "ptmx"}} {
 		b.do("linking /dev/"+l[1], "symlinkat", table.Path(l[0]), table.FD(p.rootFD), table.Path("dev/"+l[1]))
 	}
 }

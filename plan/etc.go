@@ -9,12 +9,12 @@ import (
 	"cellos.io/cellos/table"
 )
 
-// etcFiles are what programs need of /etc: the loader's cache, alternatives, certificates, time zone, names of services, and the
+// etcFiles are what programs need of /etc: the loader's cache, alternatives, certificates, fonts, time zone, names of services and media types, and the
 // configuration of language runtimes. Everything else (accounts, keys, host names, services' settings) stays outside. The
 // patterns are those of path.Match.
 var etcFiles = []string{
-	"alternatives", "ca-certificates", "crypto-policies", "fonts", "gitconfig", "gnutls", "java*", "ld.so.cache", "ld-musl-*", "localtime", "magic",
-	"mailcap", "maven", "mime.types", "os-release", "perl", "pki", "protocols", "python*", "services", "ssl", "terminfo", "timezone",
+	"alternatives", "ca-certificates", "crypto-policies", "fonts", "gitconfig", "java*", "ld.so.cache", "ld-musl-*", "localtime", "maven",
+	"mime.types", "os-release", "perl", "pki", "python*", "services", "ssl", "timezone",
 }
 
 // etcPoints makes the cell's /etc: accounts and host names that tell nothing of the host, links, and places for what is shown of it.

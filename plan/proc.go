@@ -4,16 +4,16 @@ import (
 	"cellos.io/cellos/sysabi"
 )
 
-// procReadOnly are parts of /proc that change the kernel when written. In a user namespace most of them belong to an unmapped
-// user anyway; the read-only mount does not depend on that.
-var procReadOnly = []string{"bus", "fs", "irq", "sys"}
+// procReadOnly are parts of /proc that a user who is root inside could write, capabilities or not (net/sysctl_net.c:net_ctl_permissions).
+// Everything else that changes the kernel belongs to the host's root there, which a cell never is.
+var procReadOnly = []string{"sys"}
 
-// procMasked are parts of /proc that tell of the host's hardware, its other users or the kernel's addresses, and that ordinary users may
-// read. Each is covered by /dev/null or, if it is a folder, by an empty one. It is the list of the container runtimes and what shows kernel
-// addresses, devices and keys.
+// procMasked are parts of /proc that tell of the host's hardware, boot parameters, keys and the kernel's addresses, and that ordinary
+// users may read. Each is covered by /dev/null or, if it is a folder, by an empty one. It is the list of the container runtimes, and three
+// more: the boot parameters, and the two files that show addresses where kernel.kptr_restrict is 0.
 var procMasked = []string{
-	"acpi", "asound", "cmdline", "diskstats", "driver", "interrupts", "iomem", "ioports", "kallsyms", "kcore", "key-users", "keys", "kmsg",
-	"latency_stats", "modules", "partitions", "sched_debug", "scsi", "swaps", "sysrq-trigger", "timer_list", "timer_stats",
+	"acpi", "asound", "cmdline", "interrupts", "kallsyms", "kcore", "keys", "latency_stats", "modules", "sched_debug", "scsi", "sysrq-trigger",
+	"timer_list", "timer_stats",
 }
 
 func procNames() []string { return append(append([]string{}, procReadOnly...), procMasked...) }

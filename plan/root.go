@@ -14,7 +14,7 @@ import (
 //
 //	/                 the host, private from here on
 //	/proc (on top)    the scratch space, a tmpfs; it is the working directory of the child meanwhile
-//	  root/           the cell's root, a small tmpfs: folders, links and mount points, read-only in the end
+//	  root/           the cell's root: folders, links and mount points; a mount of its own, read-only in the end
 //	  lower/          the working directory of the host, when it is overlaid
 //	  upper/ work/    what changes in it
 //	  tmp/ shm/ dir/  shown in the cell as /tmp, /dev/shm, and an empty working directory
@@ -32,8 +32,7 @@ func (p *planner) root() {
 		table.Struct(private, "{propagation=MS_PRIVATE}"), table.Num(uint64(len(private))))
 	p.scratch()
 
-	// 1 MiB and 8192 names: the root holds folders, links and mount points, no data.
-	p.rootFD = b.newFS("the cell's root", "tmpfs", NoSUID|NoDev, [2]string{"mode", "0755"}, [2]string{"size", "1m"}, [2]string{"nr_inodes", "8192"})
+	p.rootFD = b.cloneTree("the cell's root", sysabi.AT_FDCWD, "root", false)
 	b.attachKeep("the cell's root", p.rootFD, sysabi.AT_FDCWD, "root")
 	p.made = map[string]bool{}
 	p.points()

@@ -17,7 +17,7 @@ var errLive = errors.New("the run is alive")
 // looks at it.
 type Crashed struct {
 	Summary
-	Dir     *Dir   // for RemoveScratch, OpenEvents and the like; closed after the callback
+	Dir     *Dir   // for RemoveScratch and Recover; closed after the callback
 	Scratch string // path of the scratch directory, or empty if there is none
 }
 
@@ -40,22 +40,17 @@ func Clean(state string, f func(Crashed) error) error {
 }
 
 func clean(path string, f func(Crashed) error) error {
-	l, err := take(path, os.O_CREATE)
-	if errors.Is(err, errLive) {
+	l, err := take(path)
+	switch {
+	case errors.Is(err, errLive):
 		return nil
-	}
-	if err != nil {
+	case errors.Is(err, fs.ErrNotExist): // someone removed the events: whoever lives has them open
+	case err != nil:
 		return err
 	}
 	d := &Dir{filepath.Base(path), path, l}
 	defer d.Close()
-	c := Crashed{Summary: Read(path), Dir: d}
-	if c.Status == Running { // that is us
-		c.Status = Open
-		if c.Run == "" {
-			c.Status = Empty
-		}
-	}
+	c := Crashed{Summary: read(path, false), Dir: d}
 	if i, err := os.Lstat(filepath.Join(path, scratchDir)); err == nil && i.IsDir() {
 		c.Scratch = filepath.Join(path, scratchDir)
 	}
@@ -65,10 +60,9 @@ func clean(path string, f func(Crashed) error) error {
 	return f(c)
 }
 
-// take locks an existing run directory. With os.O_CREATE in flags it makes a missing lock file: a directory without one is
-// locked by nobody who lives.
-func take(path string, flags int) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(path, lockFile), os.O_WRONLY|flags, 0o600)
+// take locks the event file of an existing run directory.
+func take(path string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(path, EventsFile), os.O_RDWR|os.O_APPEND, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +77,7 @@ func take(path string, flags int) (*os.File, error) {
 // to lock and to rename it.
 const makingTime = time.Minute
 
-// unfinished removes directories that Create did not get to rename. They hold an empty lock file or nothing.
+// unfinished removes directories that Create did not get to rename. They hold an empty event file or nothing.
 func unfinished(state string) error {
 	list, err := os.ReadDir(filepath.Join(state, runsDir))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -95,13 +89,17 @@ func unfinished(state string) error {
 			continue
 		}
 		p := filepath.Join(state, runsDir, e.Name())
-		l, err := take(p, os.O_CREATE)
-		if err != nil {
+		l, err := take(p)
+		if errors.Is(err, errLive) {
 			continue
 		}
-		os.Remove(filepath.Join(p, lockFile))
+		if err == nil {
+			if i, err := l.Stat(); err == nil && i.Size() == 0 {
+				os.Remove(filepath.Join(p, EventsFile))
+			}
+			l.Close()
+		}
 		os.Remove(p) // not RemoveAll: only if it is empty
-		l.Close()
 	}
 	return nil
 }

@@ -108,7 +108,10 @@ func Find(state, name string) (string, error) {
 }
 
 // Read summarises the run in the directory path.
-func Read(path string) Summary {
+func Read(path string) Summary { return read(path, true) }
+
+// read does, and looks whether the run is alive if it is asked to.
+func read(path string, alive bool) Summary {
 	s := Summary{ID: filepath.Base(path), Path: path}
 	f, err := os.Open(filepath.Join(path, EventsFile))
 	if err == nil {
@@ -121,8 +124,8 @@ func Read(path string) Summary {
 	case err != nil:
 		s.Status, s.Err = Unreadable, fmt.Errorf("reading run %s: %w", s.ID, err)
 	}
-	if s.Status == Empty || s.Status == Open {
-		if l, err := take(path, 0); err == nil {
+	if alive && (s.Status == Empty || s.Status == Open) {
+		if l, err := take(path); err == nil {
 			l.Close()
 		} else if errors.Is(err, errLive) {
 			s.Status = Running

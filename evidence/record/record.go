@@ -4,8 +4,7 @@
 //	    document      the document's bytes as read
 //	    plan.txt      the plan as explained to people
 //	    plan.json     the same for programs
-//	    events.jsonl  the chain of events
-//	    lock          held (flock) while the run is alive
+//	    events.jsonl  the chain of events; locked (flock) while the run is alive
 //	    scratch/      what the run needs while it lives; gone after a proper end
 //
 //	state, err := record.StateDir(os.Getenv, os.Getuid(), os.TempDir())
@@ -33,7 +32,6 @@ const (
 	PlanJSON     = "plan.json"
 	EventsFile   = "events.jsonl"
 
-	lockFile   = "lock"
 	scratchDir = "scratch"
 	runsDir    = "runs"
 	newPrefix  = ".new-" // a run directory that is not locked yet
@@ -45,25 +43,28 @@ const idTime = "20060102T150405Z"
 // Dir is the directory of one run, locked until Close or the end of the process.
 type Dir struct {
 	id, path string
-	lock     *os.File
+	events   *os.File // has the lock; nil: the run has no event file
 }
 
-// Create makes the directory of a new run. run is its unique identity (evidence.Run.ID, a UUID), whose first eight
-// digits end the directory's name. It appears under its name when it is locked already.
+// Create makes the directory of a new run, with an empty event file. run is its unique identity (evidence.Run.ID, a UUID),
+// whose first eight digits end the directory's name. It appears under its name when it is locked already.
 func Create(state, run string, now time.Time) (*Dir, error) {
 	if len(run) < 8 || strings.ContainsAny(run[:8], "/.") {
 		return nil, fmt.Errorf("creating a run directory: %q is no run identity", run)
 	}
 	runs := filepath.Join(state, runsDir)
-	if err := os.MkdirAll(runs, 0o700); err != nil {
-		return nil, fmt.Errorf("creating the run directories: %w", err)
-	}
 	id := now.UTC().Format(idTime) + "-" + run[:8]
 	fresh, path := filepath.Join(runs, newPrefix+id), filepath.Join(runs, id)
-	if err := os.Mkdir(fresh, 0o700); err != nil {
+	err := os.Mkdir(fresh, 0o700)
+	if errors.Is(err, os.ErrNotExist) { // the first run of all
+		if err = os.MkdirAll(runs, 0o700); err == nil {
+			err = os.Mkdir(fresh, 0o700)
+		}
+	}
+	if err != nil {
 		return nil, fmt.Errorf("creating a run directory: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(fresh, lockFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(filepath.Join(fresh, EventsFile), os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
 	if err == nil {
 		if err = lock(f); err == nil {
 			if _, err = os.Lstat(path); err == nil {
@@ -77,7 +78,7 @@ func Create(state, run string, now time.Time) (*Dir, error) {
 		}
 	}
 	if err != nil {
-		os.RemoveAll(fresh) // made by us just now, holds an empty lock file at most
+		os.RemoveAll(fresh) // made by us just now, holds an empty event file at most
 		return nil, fmt.Errorf("creating a run directory: %w", err)
 	}
 	return &Dir{id, path, f}, nil
@@ -105,10 +106,8 @@ func (d *Dir) WriteFile(name string, data []byte) error {
 	return nil
 }
 
-// OpenEvents opens the event file for appending: the sink that is the run's own record.
-func (d *Dir) OpenEvents() (*evidence.File, error) {
-	return evidence.OpenFile(filepath.Join(d.path, EventsFile), 0o600)
-}
+// Events returns the sink that is the run's own record. It can be used until Close.
+func (d *Dir) Events() *evidence.File { return evidence.BorrowFile(d.events) }
 
 // Scratch returns the run's scratch directory, which it makes if need be. Whoever uses it removes it (RemoveScratch, after
 // unmounting what is mounted there); after a crash Clean finds it.
@@ -142,10 +141,13 @@ func (d *Dir) Sync() error {
 	return nil
 }
 
-// Close gives up the lock. Closing twice is no error.
+// Close closes the event file, and with it gives up the lock. Closing twice is no error.
 func (d *Dir) Close() error {
-	if err := d.lock.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
-		return fmt.Errorf("unlocking the run directory: %w", err)
+	if d.events == nil {
+		return nil
+	}
+	if err := d.events.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		return fmt.Errorf("closing the run directory: %w", err)
 	}
 	return nil
 }

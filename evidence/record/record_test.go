@@ -39,12 +39,8 @@ func crash(state string) {
 func at(minute int) time.Time { return time.Date(2026, 11, 23, 9, minute, 33, 0, time.UTC) }
 
 func write(d *Dir, finish bool) error {
-	f, err := d.OpenEvents()
-	if err != nil {
-		return err
-	}
 	s, err := evidence.Open(evidence.Config{Run: evidence.Run{ID: "run-" + d.ID(), CellID: "c", SpecID: "spec-1", RunID: "r"},
-		Outputs: []evidence.Output{{Name: "run record", Sink: f}}, Now: func() time.Time { return at(30) }})
+		Outputs: []evidence.Output{{Name: "run record", Sink: d.Events()}}, Now: func() time.Time { return at(30) }})
 	if err != nil {
 		return err
 	}
@@ -80,7 +76,7 @@ func TestCreate(t *testing.T) {
 			t.Errorf("writing %q is accepted", name)
 		}
 	}
-	for name, want := range map[string]fs.FileMode{".": 0o700, DocumentFile: 0o600, EventsFile: 0o600, "lock": 0o600, "..": 0o700} {
+	for name, want := range map[string]fs.FileMode{".": 0o700, DocumentFile: 0o600, EventsFile: 0o600, "..": 0o700} {
 		if i, err := os.Stat(filepath.Join(d.Path(), name)); err != nil || i.Mode().Perm() != want {
 			t.Errorf("%s: %v, %v, want %v", name, i.Mode(), err, want)
 		}
@@ -211,7 +207,7 @@ func TestCleanUnfinished(t *testing.T) {
 	old, fresh, strange := newPrefix+"a", newPrefix+"b", newPrefix+"c"
 	for _, n := range []string{old, fresh, strange} {
 		p := filepath.Join(state, "runs", n)
-		if err := errors.Join(os.MkdirAll(p, 0o700), os.WriteFile(filepath.Join(p, lockFile), nil, 0o600)); err != nil {
+		if err := errors.Join(os.MkdirAll(p, 0o700), os.WriteFile(filepath.Join(p, EventsFile), nil, 0o600)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"cellos.io/cellos/evidence"
@@ -26,32 +25,25 @@ var ErrNothingToClose = errors.New("there is no open chain")
 // run's lock, as in the callback of Clean. What the chain holds is not verified: package verify does that, before or after.
 func (d *Dir) Recover(signer evidence.Signer, reason string, now func() time.Time) (Recovery, error) {
 	var rec Recovery
-	path := filepath.Join(d.path, EventsFile)
-	first, last, end, err := ends(path)
+	if d.events == nil {
+		return rec, fmt.Errorf("recovering run %s: %w", d.id, ErrNothingToClose)
+	}
+	first, last, end, torn, err := ends(d.events)
 	if err != nil {
 		return rec, fmt.Errorf("recovering run %s: %w", d.id, err)
 	}
-	i, err := os.Stat(path)
-	if err != nil {
-		return rec, fmt.Errorf("recovering run %s: %w", d.id, err)
-	}
-	if rec.TornBytes = i.Size() - end; rec.TornBytes > 0 {
-		if err := os.Truncate(path, end); err != nil {
+	if rec.TornBytes = torn; torn > 0 {
+		if err := d.events.Truncate(end); err != nil {
 			return rec, fmt.Errorf("recovering run %s: %w", d.id, err)
 		}
-	}
-	f, err := d.OpenEvents()
-	if err != nil {
-		return rec, fmt.Errorf("recovering run %s: %w", d.id, err)
 	}
 	specID, runID, _, _ := common(first)
 	s, err := evidence.Open(evidence.Config{
 		Run:     evidence.Run{ID: last.Run, CellID: specID, SpecID: specID, RunID: runID}, // the cell id is the document's spec.id
-		Outputs: []evidence.Output{{Name: "run record", Sink: f}},
+		Outputs: []evidence.Output{{Name: "run record", Sink: d.Events()}},
 		Signer:  signer, After: &last, Durable: true, Now: now,
 	})
 	if err != nil {
-		f.Close()
 		return rec, fmt.Errorf("recovering run %s: %w", d.id, err)
 	}
 	rec.Closing, err = s.Finish(evidence.SourceSupervisor, evidence.Abandoned{LastSequence: last.Sequence, TornBytes: rec.TornBytes, Reason: reason})
@@ -61,35 +53,33 @@ func (d *Dir) Recover(signer evidence.Signer, reason string, now func() time.Tim
 	return rec, nil
 }
 
-// ends returns the first and the last whole event of the file, and the offset behind the last.
-func ends(path string) (first, last evidence.Event, end int64, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return first, last, 0, err
+// ends returns the first and the last whole event of the file, the offset behind the last, and how many bytes follow there.
+func ends(f *os.File) (first, last evidence.Event, end, torn int64, err error) {
+	fail := func(err error) (evidence.Event, evidence.Event, int64, int64, error) {
+		return evidence.Event{}, evidence.Event{}, 0, 0, err
 	}
-	defer f.Close()
 	i, err := f.Stat()
 	if err != nil {
-		return first, last, 0, err
+		return fail(err)
 	}
 	line, _, torn, err := lines.Last(f, i.Size(), evidence.MaxLine)
 	if err == io.EOF {
 		err = ErrNothingToClose
 	}
 	if err != nil {
-		return first, last, 0, err
+		return fail(err)
 	}
 	if last, err = evidence.ParseEvent(line); err != nil {
-		return first, last, 0, fmt.Errorf("last line: %w", err)
+		return fail(fmt.Errorf("last line: %w", err))
 	}
 	if last.Count != 0 || last.Sequence == 0 {
-		return first, last, 0, ErrNothingToClose
+		return fail(ErrNothingToClose)
 	}
-	if line, err = lines.NewReader(f, evidence.MaxLine).Next(); err != nil {
-		return first, last, 0, err
+	if line, err = lines.NewReader(io.NewSectionReader(f, 0, i.Size()), evidence.MaxLine).Next(); err != nil {
+		return fail(err)
 	}
 	if first, err = evidence.ParseEvent(line); err != nil {
-		return first, last, 0, fmt.Errorf("first line: %w", err)
+		return fail(fmt.Errorf("first line: %w", err))
 	}
-	return first, last, i.Size() - torn, nil
+	return first, last, i.Size() - torn, torn, nil
 }
