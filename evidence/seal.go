@@ -24,18 +24,18 @@ func DocumentDigest(document []byte) string {
 }
 
 // seal is the one step between data and line: redact, wrap, number, chain, sign, in this order (so that nothing is
-// hashed that is then changed). It returns the event and the cellosprev of the one after it. It changes nothing in
-// the stream, so that an event which cannot be written leaves no gap.
-func (s *Stream) seal(e Event, closing bool) (Event, string, error) {
-	var err error
+// hashed that is then changed). The first four are done here, under the stream's lock; sign does the last, which takes
+// ten times as long, and which nothing that follows depends on: the chain hashes payloads and not signatures. seal changes
+// nothing in the stream, so that an event which cannot be written leaves no gap. payload is nil without a signer.
+func (s *Stream) seal(e Event, closing bool) (sealed Event, payload []byte, err error) {
 	if s.c.Redact != nil {
 		if e.Data, err = s.c.Redact(e.Type, e.Data); err != nil {
-			return e, "", err
+			return e, nil, err
 		}
 	}
 	if s.c.Wrap != nil {
 		if e, err = s.c.Wrap(e); err != nil {
-			return e, "", err
+			return e, nil, err
 		}
 	}
 	e.Sequence, e.Run = s.seq+1, s.c.Run.ID
@@ -43,16 +43,23 @@ func (s *Stream) seal(e Event, closing bool) (Event, string, error) {
 		e.Count = e.Sequence
 	}
 	if s.c.Signer == nil {
-		return e, "", nil
+		return e, nil, nil
 	}
 	e.Prev = s.prev
-	payload := e.payload()
+	return e, e.payload(), nil
+}
+
+// sign completes a sealed event.
+func (s *Stream) sign(e *Event, payload []byte) error {
+	if payload == nil {
+		return nil
+	}
 	sig, err := s.c.Signer.Sign(material.AppendPAE(nil, payload))
 	if err != nil {
-		return e, "", fmt.Errorf("signing with key %s: %w", s.c.Signer.KeyID(), err)
+		return fmt.Errorf("signing event %s with key %s: %w", e.Type, s.c.Signer.KeyID(), err)
 	}
 	e.Material = material.Encode(payload, s.c.Signer.KeyID(), sig)
-	return e, PayloadDigest(payload), nil
+	return nil
 }
 
 // payload returns what is signed of the event: the digests of its documented members and of the extension attributes

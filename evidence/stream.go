@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,8 +19,7 @@ type Output struct {
 	// BestEffort lets the run go on when the sink fails. The zero value is a required sink: its failure fails the
 	// stream for good.
 	BestEffort bool
-	// OnError is told of every event that a best-effort sink did not take; nil: nobody is. It is called under the
-	// stream's lock and must not append.
+	// OnError is told of every event that a best-effort sink did not take; nil: nobody is. It must not use the stream.
 	OnError func(e Event, err error)
 }
 
@@ -42,6 +42,11 @@ type Config struct {
 	// documented members and returns the event that goes out. Chain and signature are those of the outer event.
 	Wrap func(inner Event) (Event, error)
 
+	// Behind lets Append return when the event has its place in the chain. Signing and writing go on behind it, in order, on
+	// one goroutine; Append waits only when 64 events are waiting. Sync, Finish and Close wait for all, so that a caller
+	// must call Sync before it does what needs the evidence written. A failure is returned by the next call.
+	Behind bool
+
 	Durable bool             // fsync after every event, not only in Sync and Close
 	Now     func() time.Time // nil: time.Now
 	NewID   func() string    // nil: NewID
@@ -50,7 +55,7 @@ type Config struct {
 // ErrFinished is returned by Append after the closing event.
 var ErrFinished = errors.New("the event stream is closed")
 
-// ErrTooLong is returned, wrapped, for an event above MaxLine. Nothing was written, and the stream goes on.
+// ErrTooLong is returned, wrapped, for an event whose line would be above MaxLine. Nothing was written, and the stream goes on.
 var ErrTooLong = errors.New("longer than 1 MiB")
 
 // SinkError is the failure of a required sink. Every later call on the stream returns it again.
@@ -62,6 +67,9 @@ type SinkError struct {
 func (e *SinkError) Error() string { return e.Sink + " emit: " + e.Err.Error() }
 func (e *SinkError) Unwrap() error { return e.Err }
 
+// maxMaterial is the room that is kept in a line for dssematerial, in bytes: twice what an Ed25519 signature needs.
+const maxMaterial = 2048
+
 // Stream is the one writer of a run's events. Its methods may be called concurrently; events get their place in the
 // order in which the calls take the lock.
 type Stream struct {
@@ -69,9 +77,19 @@ type Stream struct {
 	c        Config
 	seq      uint64
 	prev     string // cellosprev of the next event
-	err      error  // the failure that ended the stream
 	finished bool
-	line     []byte // reused
+	queue    chan job      // with Config.Behind
+	idle     chan struct{} // closed when the writer behind has ended
+
+	failure atomic.Pointer[error] // what ended the stream for good
+	line    []byte                // of the event that is written; used by write only
+}
+
+// job is an event that waits for its signature; or, with written, a question: is everything before it written?
+type job struct {
+	e       Event
+	payload []byte
+	written chan<- struct{}
 }
 
 // Open returns a stream that has written nothing yet. The stream owns the sinks: Close closes them.
@@ -101,11 +119,15 @@ func Open(c Config) (*Stream, error) {
 			return nil, fmt.Errorf("opening an event stream: continuing after event %d: %w", s.seq, err)
 		}
 	}
+	if c.Behind {
+		s.queue, s.idle = make(chan job, 64), make(chan struct{})
+		go s.behind()
+	}
 	return s, nil
 }
 
-// Append writes one event to every sink and returns it. With an error the event is not part of the run: after a
-// [*SinkError] nothing more can be written.
+// Append writes one event to every sink and returns it (with Config.Behind, without Material). With an error the event is not
+// part of the run: after a [*SinkError] nothing more can be written.
 func (s *Stream) Append(source string, p Payload) (Event, error) { return s.append(source, p, false) }
 
 // Finish appends the closing event, which carries the count of events. Nothing can be appended after it.
@@ -114,29 +136,68 @@ func (s *Stream) Finish(source string, p Payload) (Event, error) { return s.appe
 func (s *Stream) append(source string, p Payload, closing bool) (Event, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.err != nil {
-		return Event{}, s.err
+	if err := s.Err(); err != nil {
+		return Event{}, err
 	}
 	if s.finished {
 		return Event{}, ErrFinished
 	}
 	e := Event{ID: s.c.NewID(), Source: source, Type: p.Type(), Time: s.c.Now(), Data: p.AppendData(nil, &s.c.Run)}
-	sealed, next, err := s.seal(e, closing)
+	sealed, payload, err := s.seal(e, closing)
 	if err != nil {
 		return Event{}, fmt.Errorf("sealing event %s: %w", p.Type(), err)
 	}
-	s.line = append(sealed.AppendJSON(s.line[:0]), '\n')
-	if len(s.line)-1 > MaxLine {
-		return Event{}, fmt.Errorf("event %s of %d bytes: %w", p.Type(), len(s.line)-1, ErrTooLong)
+	if n := len(sealed.Data); n > MaxLine-maxMaterial-1024 { // 1024: more than all attributes together
+		return Event{}, fmt.Errorf("event %s with %d bytes of data: %w", p.Type(), n, ErrTooLong)
 	}
-	if err := s.write(sealed); err != nil {
+	if s.queue != nil {
+		s.queue <- job{e: sealed, payload: payload}
+	} else if err := s.sign(&sealed, payload); err != nil {
+		return Event{}, err
+	} else if err := s.write(sealed); err != nil {
 		return Event{}, err
 	}
-	s.seq, s.prev, s.finished = sealed.Sequence, next, closing
-	return sealed, nil
+	s.seq, s.finished = sealed.Sequence, closing
+	if payload != nil {
+		s.prev = PayloadDigest(payload)
+	}
+	if closing {
+		err = s.drain()
+	}
+	return sealed, err
 }
 
+// behind signs and writes what Append has queued. After a failure it takes the rest without writing it.
+func (s *Stream) behind() {
+	defer close(s.idle)
+	for j := range s.queue {
+		switch {
+		case j.written != nil:
+			close(j.written)
+		case s.Err() != nil:
+		default:
+			if err := s.sign(&j.e, j.payload); err != nil {
+				s.failure.Store(&err)
+			} else {
+				s.write(j.e) // keeps its failure itself
+			}
+		}
+	}
+}
+
+// drain waits until everything that was appended is written, and returns the stream's failure.
+func (s *Stream) drain() error {
+	if s.queue != nil {
+		written := make(chan struct{})
+		s.queue <- job{written: written}
+		<-written
+	}
+	return s.Err()
+}
+
+// write writes one event to the sinks.
 func (s *Stream) write(e Event) error {
+	s.line = append(e.AppendJSON(s.line[:0]), '\n')
 	for _, out := range s.c.Outputs {
 		_, err := out.Sink.Write(s.line)
 		if err == nil && s.c.Durable {
@@ -146,8 +207,7 @@ func (s *Stream) write(e Event) error {
 			continue
 		}
 		if !out.BestEffort {
-			s.err = &SinkError{out.Name, err}
-			return s.err
+			return s.fail(out.Name, err)
 		}
 		if out.OnError != nil {
 			out.OnError(e, err)
@@ -156,51 +216,57 @@ func (s *Stream) write(e Event) error {
 	return nil
 }
 
-// Sync makes what was appended so far survive a crash of the machine, in every sink that can promise it.
+func (s *Stream) fail(sink string, err error) error {
+	err = &SinkError{sink, err}
+	s.failure.Store(&err)
+	return err
+}
+
+// Sync returns when everything that was appended so far is written, and survives a crash of the machine in every sink that can
+// promise it if Config.Durable is set.
 func (s *Stream) Sync() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.err != nil {
-		return s.err
+	if s.finished {
+		return s.Err() // Finish and Close have waited
 	}
-	for _, out := range s.c.Outputs {
-		if err := out.Sink.Sync(); err != nil && !out.BestEffort {
-			s.err = &SinkError{out.Name, err}
-			return s.err
-		}
-	}
-	return nil
+	return s.drain()
 }
 
 // Err returns the failure that ended the stream, or nil.
 func (s *Stream) Err() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.err
+	if err := s.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
-// Len returns how many events were written.
+// Len returns how many events were appended.
 func (s *Stream) Len() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.seq
 }
 
-// Close closes the sinks, and syncs them first when Config.Durable asks for it. It does not write a closing event: a stream
-// that was not finished is an open chain. Closing twice is no error.
+// Close waits for what was appended and closes the sinks. It returns the stream's failure too, if it was not returned
+// before closing. It does not write a closing event: a stream that was not finished is an open chain. Closing twice is no
+// error.
 func (s *Stream) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.finished = true
+	if s.queue != nil {
+		close(s.queue)
+		<-s.idle
+		s.queue = nil
+	}
 	outs := s.c.Outputs
 	s.c.Outputs = nil
-	var errs []error
+	if outs == nil {
+		return nil
+	}
+	errs := []error{s.Err()}
 	for _, out := range outs {
-		if s.c.Durable {
-			if err := out.Sink.Sync(); err != nil && !out.BestEffort {
-				errs = append(errs, &SinkError{out.Name, err})
-			}
-		}
 		if err := out.Sink.Close(); err != nil && !out.BestEffort {
 			errs = append(errs, &SinkError{out.Name, err})
 		}

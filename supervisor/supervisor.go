@@ -121,17 +121,13 @@ func (l *life) open() (err error) {
 	if err := l.dir.WriteFile(record.DocumentFile, l.Bytes); err != nil {
 		return err
 	}
-	file, err := l.dir.OpenEvents()
-	if err != nil {
-		return err
-	}
 	if l.RunID == "" {
 		l.RunID = l.id
 	}
 	l.events, err = evidence.Open(evidence.Config{
 		Run: evidence.Run{ID: l.id, CellID: l.Authority.ID, SpecID: l.Authority.ID, RunID: l.RunID, Correlation: correlation(l.Document.Spec.Correlation)},
 		// The place for signatures: Signer and Head make the chain.
-		Outputs: append([]evidence.Output{{Name: "run record", Sink: file}}, l.Outputs...),
+		Outputs: append([]evidence.Output{{Name: "run record", Sink: l.dir.Events()}}, l.Outputs...),
 	})
 	return err
 }
