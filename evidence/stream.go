@@ -47,7 +47,7 @@ type Config struct {
 	// must call Sync before it does what needs the evidence written. A failure is returned by the next call.
 	Behind bool
 
-	Durable bool             // fsync after every event, not only in Sync and Close
+	Durable bool             // fsync after every event
 	Now     func() time.Time // nil: time.Now
 	NewID   func() string    // nil: NewID
 }
@@ -248,24 +248,22 @@ func (s *Stream) Len() uint64 {
 	return s.seq
 }
 
-// Close waits for what was appended and closes the sinks. It returns the stream's failure too, if it was not returned
-// before closing. It does not write a closing event: a stream that was not finished is an open chain. Closing twice is no
+// Close waits for what was appended and closes the sinks. With Config.Behind it returns the stream's failure too, which no
+// other call may have returned. It does not write a closing event: a stream that was not finished is an open chain. Closing twice is no
 // error.
 func (s *Stream) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.finished = true
+	var errs []error
 	if s.queue != nil {
 		close(s.queue)
 		<-s.idle
 		s.queue = nil
+		errs = append(errs, s.Err())
 	}
 	outs := s.c.Outputs
 	s.c.Outputs = nil
-	if outs == nil {
-		return nil
-	}
-	errs := []error{s.Err()}
 	for _, out := range outs {
 		if err := out.Sink.Close(); err != nil && !out.BestEffort {
 			errs = append(errs, &SinkError{out.Name, err})

@@ -138,21 +138,24 @@ func (p Program) checkMemory() error {
 	return nil
 }
 
-// FilterCost is what the kernel counts for the program against the limit of MaxStack: its length after the conversion to eBPF,
-// where a RET becomes two instructions and a prologue is added, plus 4 (kernel/seccomp.c:seccomp_attach_filter). It is a bound
-// from above for the programs of this package, and exact for most.
+// FilterCost is what the kernel counts for the program against the limit of MaxStack: its length after the conversion to eBPF
+// (net/core/filter.c:bpf_convert_filter), and 4 (kernel/seccomp.c:seccomp_attach_filter).
 func (p Program) FilterCost() int {
-	n := 4 + 3 // penalty and prologue
+	n := 4 + 3 // and a prologue
 	for _, i := range p {
+		n++
 		switch {
-		case i.Code&classMask == classRET:
-			n += 2
-		case i.conditional() && i.JT != 0 && i.JF != 0:
-			n += 2
-		case i.Code&srcX != 0 && i.Code&aluShift == opDiv&aluShift && i.Code&classMask == classALU:
-			n += 4
-		default:
+		case i.Code == opRet:
 			n++
+		case i.conditional():
+			if i.Code&srcX == 0 && i.K >= 1<<31 { // constants have a sign there
+				n++
+			}
+			if i.JF != 0 && (i.JT != 0 || i.Code&^srcX == opJSET) { // no single jump for it
+				n++
+			}
+		case i.Code == opDiv|srcX: // tests for zero
+			n += 4
 		}
 	}
 	return n
@@ -160,3 +163,15 @@ func (p Program) FilterCost() int {
 
 // MaxStack is the greatest sum of FilterCost over all filters of a task: MAX_INSNS_PER_PATH of kernel/seccomp.c.
 const MaxStack = 32768
+
+// CheckStack says whether the kernel loads all of these programs into one task, next to none other: see FilterCost.
+func CheckStack(programs ...Program) error {
+	sum := -4 // the last filter's penalty does not count
+	for _, p := range programs {
+		sum += p.FilterCost()
+	}
+	if sum > MaxStack {
+		return fmt.Errorf("the kernel loads filters of %d instructions together, counted after its conversion; these %d have %d", MaxStack, len(programs), sum)
+	}
+	return nil
+}

@@ -74,7 +74,8 @@ const (
 
 // command releases the command and stays with it to its end.
 func (l *life) command(ctx context.Context) error {
-	if err := l.spawned(); err != nil {
+	// Nothing is released before everything so far is written and signed.
+	if err := errors.Join(l.spawned(), l.events.Sync()); err != nil {
 		return err
 	}
 	var joint *terminal.Joint

@@ -37,19 +37,31 @@ func (l *life) opening() error {
 		Placement:  placement(s.Placement),
 		TenantID:   tenant(s),
 	}
-	return errors.Join(
-		l.dir.WriteFile(record.PlanText, []byte(text)),
-		l.append(evidence.NetworkScope{EgressRuleCount: len(s.Authority.EgressRules), HasOpaqueNetworkAuthority: s.Authority.Network != nil}),
-		l.append(evidence.DNSTargetSet{CurrentDigest: digest, UpdatedAt: time.Now(), KeysetID: l.Trust.KeysetID, IssuerKid: l.Trust.ResolverKid}),
-		l.append(started),
-		l.append(evidence.Plan{
+	if err := l.dir.WriteFile(record.PlanText, []byte(text)); err != nil {
+		return err
+	}
+	return l.all(
+		evidence.NetworkScope{EgressRuleCount: len(s.Authority.EgressRules), HasOpaqueNetworkAuthority: s.Authority.Network != nil},
+		evidence.DNSTargetSet{CurrentDigest: digest, UpdatedAt: time.Now(), KeysetID: l.Trust.KeysetID, IssuerKid: l.Trust.ResolverKid},
+		started,
+		evidence.Plan{
 			Backend:        l.Plan.Backend,
 			SeccompProfile: l.Plan.Profile,
 			Digest:         "sha256:" + hex.EncodeToString(sum[:]),
 			Layers:         layers(l.Plan),
 			Network:        "none",
-		}),
+		},
 	)
+}
+
+// all appends events up to the first that cannot be written.
+func (l *life) all(list ...evidence.Payload) error {
+	for _, p := range list {
+		if err := l.append(p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func layers(p *plan.Plan) (names []string) {
@@ -73,9 +85,9 @@ func (l *life) measured() error {
 		ev.NotCollected = []string{"telemetry"}
 	}
 	c := b.Caps
-	return errors.Join(l.append(ev), l.append(evidence.ContainerSecurity{
+	return l.all(ev, evidence.ContainerSecurity{
 		Caps: &evidence.Capabilities{Inheritable: c.Inheritable, Permitted: c.Permitted, Effective: c.Effective, Bounding: c.Bounding, Ambient: c.Ambient},
-	}))
+	})
 }
 
 // spawned is the last event before the release.

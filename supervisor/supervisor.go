@@ -52,6 +52,8 @@ type Run struct {
 	RunID   string            // data.runId of the events; "" means the unique identity
 	Outputs []evidence.Output // further sinks
 	Trust   Trust
+	Signer  evidence.Signer // signs every event; nil: the events are not signed
+	Durable bool            // every event survives a crash of the machine before the run goes on
 }
 
 // Trust is who vouches for the events about names.
@@ -125,8 +127,11 @@ func (l *life) open() (err error) {
 		l.RunID = l.id
 	}
 	l.events, err = evidence.Open(evidence.Config{
-		Run: evidence.Run{ID: l.id, CellID: l.Authority.ID, SpecID: l.Authority.ID, RunID: l.RunID, Correlation: correlation(l.Document.Spec.Correlation)},
-		// The place for signatures: Signer and Head make the chain.
+		Run:     evidence.Run{ID: l.id, CellID: l.Authority.ID, SpecID: l.Authority.ID, RunID: l.RunID, Correlation: correlation(l.Document.Spec.Correlation)},
+		Signer:  l.Signer,
+		Head:    evidence.DocumentDigest(l.Bytes),
+		Durable: l.Durable,
+		Behind:  true,
 		Outputs: append([]evidence.Output{{Name: "run record", Sink: l.dir.Events()}}, l.Outputs...),
 	})
 	return err

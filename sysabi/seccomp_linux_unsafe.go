@@ -43,5 +43,8 @@ func SeccompSetFilter(flags uint, prog []byte) (int, error) {
 // It is for measuring filters; nr should be a number without a meaning.
 func RawCall(nr uintptr, args [6]uintptr) (uintptr, Errno) {
 	r, _, errno := unix.RawSyscall6(nr, args[0], args[1], args[2], args[3], args[4], args[5])
+	if r == ^uintptr(0)-4094 { // -4095, which the runtime takes for a result
+		return 0, 4095
+	}
 	return r, Errno(errno)
 }

@@ -100,7 +100,11 @@ func mapping(uid, gid uint32, ids plan.IDs) (int, error) {
 	defer sysabi.CloseFD(w)
 	defer sysabi.CloseFD(r)
 	p, err := spawn.Start(spawn.Request{Form: table.Shared, Namespaces: sysabi.CLONE_NEWUSER, Handed: map[string]int{"hold": r}, Table: table.Table{
-		{Name: "waiting to be looked at", Call: "read", Args: []table.Arg{table.Handed("hold"), table.Struct(make([]byte, 8), "&byte"), table.Num(1)}, Want: table.Exactly(1)},
+		// It keeps no copy of the pipe's other end: when the supervisor dies, the pipe ends, and the process with it.
+		{Name: "placing <hold>", Call: "dup3", Args: []table.Arg{table.Handed("hold"), table.FD(0), table.Num(0)}, Want: table.Exactly(0)},
+		{Name: "placing <exec>", Call: "dup3", Args: []table.Arg{table.Handed(table.ExecPipe), table.FD(1), table.Flags(sysabi.O_CLOEXEC, "O_CLOEXEC")}, Want: table.Exactly(1)},
+		{Name: "closing every other descriptor", Call: "close_range", Args: []table.Arg{table.Num(2), table.Flags(0xffffffff, "~0"), table.Num(0)}},
+		{Name: "waiting to be looked at", Call: "read", Args: []table.Arg{table.FD(0), table.Struct(make([]byte, 8), "&byte"), table.Num(1)}, Want: table.Exactly(1)},
 		{Name: "never started", Call: "execve", Args: []table.Arg{table.Path("/"), table.Null(), table.Null()}},
 	}})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,7 +51,7 @@ func (g *grants) register(set *flag.FlagSet, env environment) {
 	}{{"read", &g.read}, {"write", &g.write}, {"exec", &g.exec}} {
 		asked(x.name, "", func(v string) error {
 			host, at, err := pathPair(v, env)
-			*x.list = append(*x.list, grant{"--" + x.name + " " + v, host, at})
+			*x.list = append(*x.list, grant{"--" + x.name + " " + brief(v), host, at})
 			return err
 		})
 	}
@@ -106,9 +107,12 @@ func (g *grants) register(set *flag.FlagSet, env environment) {
 		}
 		return nil
 	})
-	set.BoolFunc("tty", "", func(string) error { g.set, g.tty = true, true; return nil })
-	set.BoolFunc("t", "", func(string) error { g.set, g.tty = true, true; return nil })
-	set.BoolFunc("time-namespace", "", func(string) error { g.set, g.clocks = true, true; return nil })
+	yes := func(name string, to *bool) {
+		set.BoolFunc(name, "", func(v string) (err error) { g.set = true; *to, err = strconv.ParseBool(v); return err })
+	}
+	yes("tty", &g.tty)
+	yes("t", &g.tty)
+	yes("time-namespace", &g.clocks)
 }
 
 // pathPair reads PATH or PATH:DEST. Relative paths are relative to where the person stands.
@@ -128,13 +132,32 @@ func pathPair(v string, env environment) (host, at string, err error) {
 		host = filepath.Join(wd, host)
 	}
 	host = path.Clean(host)
+	if err := lengths(host); err != nil {
+		return "", "", err
+	}
 	if !both {
 		return host, "", nil
 	}
 	if !path.IsAbs(at) {
 		return "", "", errors.New("DEST must be absolute")
 	}
+	if err := lengths(at); err != nil {
+		return "", "", err
+	}
 	return host, path.Clean(at), nil
+}
+
+// lengths refuses what no path can be: PATH_MAX and NAME_MAX of include/uapi/linux/limits.h.
+func lengths(p string) error {
+	if len(p) > 4095 {
+		return errors.New("the path is longer than 4095 bytes")
+	}
+	for name := range strings.SplitSeq(p, "/") {
+		if len(name) > 255 {
+			return errors.New("a name in the path is longer than 255 bytes")
+		}
+	}
+	return nil
 }
 
 // document writes the flags as a document.
@@ -180,22 +203,27 @@ func (g *grants) workdir(env environment) (dir, mode string, err error) {
 	if g.work == "" {
 		dir, err = env.getwd()
 		if err != nil {
-			err = fmt.Errorf("finding the working directory: %w", err)
+			return "", "", noPlace(err)
 		}
-		return dir, mode, err
+		return dir, mode, nil
 	}
 	dir = g.work
 	if i := strings.LastIndexByte(dir, ':'); i >= 0 {
 		dir, mode = dir[:i], dir[i+1:]
 		if !slices.Contains([]authority.Mode{authority.Overlay, authority.Read, authority.Write, authority.Empty}, authority.Mode(mode)) {
-			return "", "", mistake{"--workdir " + quote(g.work) + ": " + quote(mode) + " is no mode", "the modes are overlay, read, write and empty"}.at("")
+			return "", "", mistake{"--workdir " + quote(brief(g.work)) + ": " + quote(mode) + " is no mode", "the modes are overlay, read, write and empty"}.at("")
 		}
 	}
 	dir, _, err = pathPair(dir, env)
 	if err != nil {
-		return "", "", mistake{"--workdir " + quote(g.work) + ": " + err.Error(), ""}.at("")
+		return "", "", mistake{"--workdir " + quote(brief(g.work)) + ": " + err.Error(), ""}.at("")
 	}
 	return dir, mode, nil
+}
+
+// noPlace says that nobody knows where the person stands.
+func noPlace(err error) error {
+	return failure{exitRefused, []error{mistake{"finding the working directory: " + err.Error(), "change to a folder that exists, or choose one with --workdir DIR[:MODE]"}}}
 }
 
 func documentGrants(in []grant) (out []document.Grant) {
@@ -219,11 +247,11 @@ func environmentOf(list []string, tty bool, env environment) (map[string]string,
 	for _, v := range list {
 		name, value, given := strings.Cut(v, "=")
 		if name == "" {
-			return nil, mistake{"--env " + quote(v) + ": the name is empty", "write NAME=VALUE, or NAME for the value that you have"}.at("")
+			return nil, mistake{"--env " + quote(brief(v)) + ": the name is empty", "write NAME=VALUE, or NAME for the value that you have"}.at("")
 		}
 		if !given {
 			if value, given = lookup(env.environ(), name); !given {
-				return nil, mistake{"--env " + name + ": you have no such variable", "write " + name + "=VALUE"}.at("")
+				return nil, mistake{"--env " + brief(name) + ": you have no such variable", "write " + brief(name) + "=VALUE"}.at("")
 			}
 		}
 		m[name] = value

@@ -35,17 +35,36 @@ func (g *grants) check(doc *document.Document) error {
 	}
 	f := failure{code: exitUsage}
 	for _, p := range problems {
-		f.errs = append(f.errs, errors.New(g.flagOf(p.Path)+": "+p.Text))
+		f.errs = append(f.errs, errors.New(g.flagOf(p.Path)+": "+g.inFlags(p.Text)))
 	}
 	return f
 }
 
+// inFlags puts the flags of grants into a text that names them by their path in the document.
+func (g *grants) inFlags(text string) string {
+	for _, x := range g.lists() {
+		for i, v := range x.list {
+			text = strings.ReplaceAll(text, fmt.Sprintf("spec.authority.filesystem.%s[%d]", x.name, i), v.flag)
+		}
+	}
+	return text
+}
+
+type grantList struct {
+	name string
+	list []grant
+}
+
+func (g *grants) lists() []grantList {
+	return []grantList{{"read", g.read}, {"write", g.write}, {"exec", g.exec}}
+}
+
 // flagOf says which flag a path of the document came from.
 func (g *grants) flagOf(p string) string {
-	for _, x := range []struct {
-		name string
-		list []grant
-	}{{"read", g.read}, {"write", g.write}, {"exec", g.exec}} {
+	if p == "" {
+		return "the command line"
+	}
+	for _, x := range g.lists() {
 		for i, v := range x.list {
 			if strings.HasPrefix(p, fmt.Sprintf("spec.authority.filesystem.%s[%d]", x.name, i)) {
 				return v.flag

@@ -21,8 +21,10 @@ func commands() []command {
 		{name: "explain", does: "say what a command could do, and how that is enforced", usage: explainUsage, flags: append(grants, "--json", "--steps"), files: true, run: explainCommand},
 		{name: "validate", does: "check a document", usage: validateUsage, flags: []string{"--json"}, files: true, run: validateCommand},
 		{name: "schema", does: "print the JSON Schema of the document", usage: schemaUsage, run: schemaCommand},
-		{name: "runs", does: "list recorded runs", usage: runsUsage, flags: []string{"--json", "--clean"}, run: runsCommand},
+		{name: "runs", does: "list recorded runs", usage: runsUsage, flags: []string{"--json", "--clean", "--recover"}, run: runsCommand},
 		{name: "show", does: "show a recorded run", usage: showUsage, flags: []string{"--json", "--events", "--document", "--plan"}, run: showCommand},
+		{name: "verify", does: "check the evidence of a run", usage: verifyUsage, flags: []string{"--key", "--require", "--json"}, files: true, run: verifyCommand},
+		{name: "keys", does: "the keys that sign evidence", usage: keysUsage, run: keysCommand},
 		{name: "supervise", does: "behave as cellos-supervisor", usage: superviseUsage, flags: []string{"--validate", "--version"}, files: true, run: supervise},
 		{name: "completion", does: "print a shell's completion script", usage: completionUsage, run: completionCommand},
 		{name: "version", alias: "--version", does: "print the version", usage: versionUsage, flags: []string{"--json"}, run: versionCommand},
@@ -40,6 +42,8 @@ const usage = `usage: cellos COMMAND
   schema                        print the JSON Schema of documents
   runs                          list recorded runs
   show RUN                      show one; RUN is its name, the beginning of it, or "last"
+  verify RUN|FILE|-             check its evidence: signatures, order, completeness
+  keys                          the keys that sign it
   supervise DOCUMENT            behave as cellos-supervisor does
   completion bash|zsh|fish      print a completion script
   version                       print the version

@@ -97,4 +97,12 @@ func (u *console) print(err error) {
 	}
 }
 
+// brief shortens what a message repeats of the command line.
+func brief(s string) string {
+	if len(s) <= 200 {
+		return s
+	}
+	return strings.ToValidUTF8(s[:200], "") + "…"
+}
+
 func quote(s string) string { return strconv.Quote(s) }

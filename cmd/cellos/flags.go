@@ -47,7 +47,7 @@ func flagError(s string) string {
 		// invalid value "x" for flag -time: cause
 		value, rest, _ := strings.Cut(rest, " for flag -")
 		name, cause, _ := strings.Cut(rest, ": ")
-		return "--" + name + " " + value + ": " + cause
+		return "--" + name + " " + brief(value) + ": " + cause
 	}
 	if rest, ok := strings.CutPrefix(s, "invalid boolean value "); ok {
 		value, rest, _ := strings.Cut(rest, " for -")

@@ -17,6 +17,8 @@ type asked struct {
 	data   []byte // as read, or as written for an ad-hoc run
 	grants *grants
 	name   string // of the document, for messages
+
+	durable bool // --durable
 }
 
 // readAsked takes the document from a file, or makes it from the flags and the command behind "--".
@@ -88,7 +90,7 @@ func withHint(err error, hint string) error {
 func (a *asked) planned(env environment) (*authority.Authority, *plan.Plan, error) {
 	wd, err := env.getwd()
 	if err != nil && a.doc.Spec.Run != nil && a.doc.Spec.Run.WorkingDirectory == nil {
-		return nil, nil, failure{exitRefused, []error{err}}
+		return nil, nil, noPlace(err)
 	}
 	auth, err := authority.Of(a.doc, authority.Place{WorkingDirectory: wd})
 	if err != nil {

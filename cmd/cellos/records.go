@@ -13,11 +13,12 @@ import (
 	"cellos.io/cellos/evidence/record"
 )
 
-const runsUsage = `usage: cellos runs [--json] [--clean]
+const runsUsage = `usage: cellos runs [--json] [--recover] [--clean]
 
 Lists the recorded runs, newest first. Records are in $CELLOS_STATE, else in $XDG_STATE_HOME/cellos, else in
 ~/.local/state/cellos.
 
+  --recover  close the records of runs whose supervisor died, with a signed event that says so
   --clean    remove what a crash of the machine left of runs; never a record
 `
 
@@ -52,7 +53,7 @@ func summaryOf(s record.Summary) runSummary {
 
 func runsCommand(args []string, env environment, ui *console) error {
 	set := flag.NewFlagSet("runs", flag.ContinueOnError)
-	asJSON, clean := set.Bool("json", false, ""), set.Bool("clean", false, "")
+	asJSON, clean, recover := set.Bool("json", false, ""), set.Bool("clean", false, ""), set.Bool("recover", false, "")
 	rest, _, err := parse(set, args)
 	if errors.Is(err, flag.ErrHelp) {
 		io.WriteString(env.out, runsUsage)
@@ -64,9 +65,12 @@ func runsCommand(args []string, env environment, ui *console) error {
 	if err != nil {
 		return mistake{err.Error(), "cellos help runs"}.at("runs")
 	}
-	state, err := record.StateDir(env.getenv, os.Geteuid(), os.TempDir())
+	state, err := stateDir(env)
 	if err != nil {
 		return err
+	}
+	if *recover {
+		return recoverRuns(state, env, ui)
 	}
 	if *clean {
 		return record.Clean(state, func(c record.Crashed) error {
@@ -98,6 +102,29 @@ func runsCommand(args []string, env environment, ui *console) error {
 	return w.Flush()
 }
 
+// recoverRuns closes the chains of runs that nobody lives to close.
+func recoverRuns(state string, env environment, ui *console) error {
+	key, err := signer(env, ui)
+	if err != nil {
+		return err
+	}
+	return record.Clean(state, func(c record.Crashed) error {
+		_, err := c.Dir.Recover(key, "the supervisor died", time.Now)
+		if errors.Is(err, record.ErrNothingToClose) {
+			return nil
+		}
+		if err == nil {
+			fmt.Fprintf(env.out, "closed %s as abandoned\n", c.ID)
+		}
+		return err
+	})
+}
+
+// stateDir is where the records are.
+func stateDir(env environment) (string, error) {
+	return record.StateDir(env.getenv, os.Geteuid(), os.TempDir())
+}
+
 const showUsage = `usage: cellos show [--json | --events | --document | --plan] RUN
 
 Shows a recorded run. RUN is its name, the beginning of its name or of the part behind the dash, or "last".
@@ -123,7 +150,7 @@ func showCommand(args []string, env environment, ui *console) error {
 	if err != nil {
 		return mistake{err.Error(), "cellos help show"}.at("show")
 	}
-	state, err := record.StateDir(env.getenv, os.Geteuid(), os.TempDir())
+	state, err := stateDir(env)
 	if err != nil {
 		return err
 	}

@@ -9,8 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"path"
-	"path/filepath"
-	"strings"
 	"syscall"
 
 	"cellos.io/cellos/authority"
@@ -21,7 +19,6 @@ import (
 	"cellos.io/cellos/plan"
 	"cellos.io/cellos/stream"
 	"cellos.io/cellos/supervisor"
-	"cellos.io/cellos/sysabi"
 )
 
 const runUsage = `usage: cellos run [FLAGS] -- COMMAND [ARGUMENT...]
@@ -56,16 +53,23 @@ Record:
   --file DOCUMENT         the same as DOCUMENT
   --name NAME             name of the cell in the record, default: that of the program
   --events DEST           write the events to a file too; - is standard output
+  --durable               every event survives a crash of the machine before the run goes on (fsync)
   --quiet, -q             no hints and notes
 `
 
-var runFlagNames = []string{"--events", "--quiet"}
+var runFlagNames = []string{"--events", "--durable", "--quiet"}
 
 func runCommand(args []string, env environment, ui *console) error {
 	var g grants
 	var file, events string
 	set := newFlags("run", &g, &file, env)
-	set.StringVar(&events, "events", "", "")
+	set.Func("events", "", func(v string) error {
+		if events = v; v == "" {
+			return errors.New("write a file, or - for standard output")
+		}
+		return nil
+	})
+	durable := set.Bool("durable", false, "")
 	set.BoolVar(&ui.quiet, "quiet", false, "")
 	set.BoolVar(&ui.quiet, "q", false, "")
 	rest, dashed, err := parse(set, args)
@@ -80,6 +84,7 @@ func runCommand(args []string, env environment, ui *console) error {
 	if err != nil {
 		return err
 	}
+	a.durable = *durable
 	return a.run(env, ui, "", events)
 }
 
@@ -93,6 +98,10 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 	state, err := record.StateDir(env.getenv, os.Geteuid(), os.TempDir())
 	if err != nil {
 		return failure{exitRefused, []error{withText("no evidence, no execution: "+err.Error(), "set CELLOS_STATE to a folder of your own")}}
+	}
+	key, err := signer(env, ui)
+	if err != nil {
+		return failure{exitRefused, []error{err}}
 	}
 	outputs, err := sinks(events, env)
 	if err != nil {
@@ -109,9 +118,10 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 		Signals: signals,
 		Stop:    func() { syscall.Kill(syscall.Getpid(), syscall.SIGSTOP) },
 		State:   state, RunID: runID, Outputs: outputs,
+		Signer: key, Durable: a.durable,
 		Trust: supervisor.Trust{KeysetID: evidence.DefaultKeysetID, ResolverKid: evidence.DefaultResolverKid},
 	}.Do(context.Background())
-	tell(end, p, ui)
+	tell(end, auth, p, ui)
 	if end.Code == 0 {
 		return nil
 	}
@@ -146,7 +156,7 @@ func sinks(events string, env environment) ([]evidence.Output, error) {
 }
 
 // tell prints what went wrong, and what would help.
-func tell(end supervisor.End, p *plan.Plan, ui *console) {
+func tell(end supervisor.End, auth *authority.Authority, p *plan.Plan, ui *console) {
 	if end.Err == nil {
 		if end.Code == 128+int(syscall.SIGSYS) {
 			ui.hint("SIGSYS is how the kernel ends a process for a system call of another architecture; the profile is " + p.Profile)
@@ -159,62 +169,14 @@ func tell(end supervisor.End, p *plan.Plan, ui *console) {
 		if len(p.Boot.Candidates) > 1 {
 			name = path.Base(name)
 		}
-		hint := startHint(start, name, p)
-		if errors.Is(start.Err, sysabi.ENOENT) || errors.Is(start.Err, sysabi.ENOTDIR) {
-			ui.error(name + ": not found in the cell")
-		} else {
-			ui.error(start.Path + ": " + start.Err.Error())
-		}
+		text, hint := startProblem(start, name, auth, p)
+		ui.error(text)
 		ui.hint(hint)
 		return
 	}
 	for _, err := range split(end.Err) {
 		ui.print(err)
 	}
-}
-
-// startHint names the grant that would let a command start.
-func startHint(e *cell.StartError, name string, p *plan.Plan) string {
-	switch {
-	case errors.Is(e.Err, sysabi.ENOEXEC):
-		return "it is no program for this machine, and names no interpreter (#!)"
-	case errors.Is(e.Err, sysabi.E2BIG):
-		return "the kernel takes arguments and environment of up to a quarter of the stack limit, and 128 KiB for one string (execve(2))"
-	}
-	// What the host would run, found as the caller's shell finds it.
-	found := ""
-	if strings.Contains(name, "/") {
-		if path.IsAbs(name) {
-			found = name
-		} else {
-			found = path.Join(p.Work.Path, name)
-		}
-	} else if os.Getenv("PATH") != "" {
-		for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
-			if fi, err := os.Stat(path.Join(dir, name)); err == nil && fi.Mode().IsRegular() && fi.Mode()&0o111 != 0 && path.IsAbs(dir) {
-				found = path.Join(dir, name)
-				break
-			}
-		}
-	}
-	fi, err := os.Stat(found)
-	switch {
-	case found == "" || err != nil:
-		return ""
-	case fi.IsDir():
-		return found + " is a folder"
-	case fi.Mode()&0o111 == 0:
-		return found + " has no execute permission"
-	}
-	real, err := filepath.EvalSymlinks(found)
-	if err != nil {
-		return ""
-	}
-	dir := path.Dir(real)
-	if strings.Contains(name, "/") || real != found {
-		return fmt.Sprintf("the host has %s; grant it with --exec %s (in a document: spec.authority.filesystem.exec)", found, dir)
-	}
-	return fmt.Sprintf("the host has %s; grant it with --exec %s --env PATH=%s:%s (in a document: spec.authority.filesystem.exec)", found, dir, dir, authority.Path)
 }
 
 func withText(text, hint string) error { return mistake{text, hint} }

@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,7 +17,6 @@ import (
 // event is one line, as far as it can be read without judging it.
 type event struct {
 	core       material.Core // Data: the bytes as they stand
-	isJSON     bool          // data is a JSON value, not base64
 	attributes []attribute   // extension attributes that are there, dssematerial excepted
 	material   string
 
@@ -38,7 +36,7 @@ func parse(line []byte) (*event, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &event{isJSON: true}
+	e := &event{}
 	for _, m := range members {
 		if canon.IsNull(m.Value) {
 			continue // unset
@@ -76,17 +74,8 @@ func (e *event) member(m canon.Member) (err error) {
 				err = errors.New("not a time as in RFC 3339")
 			}
 		}
-	case "data", "data_base64":
-		if e.core.Data != nil {
-			return errors.New("data and data_base64 together")
-		}
+	case "data":
 		e.core.Data = m.Value
-		if e.isJSON = m.Name == "data"; !e.isJSON {
-			var s string
-			if s, err = canon.String(m.Value); err == nil {
-				e.core.Data, err = base64.StdEncoding.Strict().DecodeString(s)
-			}
-		}
 	case "dssematerial":
 		e.material, err = canon.String(m.Value)
 	default:
@@ -213,7 +202,7 @@ func (e *event) compare(p material.Payload) (Kind, string) {
 // respell puts data into the canonical spelling, which is the signed one, and compares again: so a transport that reads
 // and writes JSON does no harm.
 func (e *event) respell(want material.Digest) (Kind, string) {
-	if e.isJSON && e.core.Data != nil {
+	if e.core.Data != nil {
 		data, err := canon.Append(nil, e.core.Data)
 		if err != nil {
 			return Unreadable, "data: " + err.Error()

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"cellos.io/cellos/evidence"
+	"cellos.io/cellos/evidence/policy"
+	"cellos.io/cellos/evidence/publickey"
+	"cellos.io/cellos/evidence/record"
+	"cellos.io/cellos/evidence/verify"
+)
+
+const verifyUsage = `usage: cellos verify [--key FILE]... [--require POLICY] [--json] RUN|FILE|-
+
+Checks the evidence of a run: every event signed with a known key and unchanged, none missing, moved, repeated or added. RUN is a
+recorded run (its name, the beginning of it, or "last"), FILE a file of events, - standard input.
+
+  --key FILE         public keys to trust: PEM, JWK, JWKS or an SSH public key. Without it, your own (cellos keys)
+  --require POLICY   demands on what the evidence says, in YAML: docs/evidence-format.md
+  --json             print the report for programs
+
+exit status: 0 good; 2 wrong command line; 3 events are not authentic; 4 events are missing, moved, repeated or cut off; 5 signed with
+unknown keys; 6 not closed: its supervisor died, or still runs; 7 a demand is not met; 8 cannot be read.
+`
+
+// Exit codes of verify.
+var verifyExit = map[verify.Verdict]int{verify.Good: 0, verify.BadEvents: 3, verify.Gaps: 4, verify.Untrusted: 5, verify.NotClosed: 6, verify.Garbled: 8}
+
+const (
+	exitUnmet      = 7
+	exitUnreadable = 8
+)
+
+func verifyCommand(args []string, env environment, ui *console) error {
+	set := flag.NewFlagSet("verify", flag.ContinueOnError)
+	var files []string
+	set.Func("key", "", func(v string) error { files = append(files, v); return nil })
+	require, asJSON := set.String("require", "", ""), set.Bool("json", false, "")
+	rest, _, err := parse(set, args)
+	if errors.Is(err, flag.ErrHelp) {
+		_, err := io.WriteString(env.out, verifyUsage)
+		return err
+	}
+	if err == nil && len(rest) != 1 {
+		err = errors.New("one run or file is required")
+	}
+	if err != nil {
+		return mistake{err.Error(), "cellos help verify"}.at("verify")
+	}
+	unreadable := func(err error) error { return failure{exitUnreadable, []error{err}} }
+	trusted, err := trust(files, env)
+	if err != nil {
+		return unreadable(err)
+	}
+	var demands *policy.Policy
+	if *require != "" {
+		text, err := os.ReadFile(*require)
+		if err != nil {
+			return unreadable(err)
+		}
+		p, err := policy.Parse(text)
+		if err != nil {
+			return failure{exitUsage, []error{fmt.Errorf("%s: %w", *require, err)}}
+		}
+		demands = &p
+	}
+	in, document, err := openEvidence(rest[0], env)
+	if err != nil {
+		return unreadable(err)
+	}
+	defer in.Close()
+	var facts policy.Facts
+	v := verify.Verifier{Keys: trusted, Visit: facts.Visit}
+	if document != nil {
+		v.Document = evidence.DocumentDigest(document)
+	}
+	report, err := v.Verify(in)
+	if err != nil {
+		return unreadable(err)
+	}
+	unmet := []string{}
+	if demands != nil && report.Verdict() == verify.Good {
+		unmet = append(unmet, demands.Check(report, &facts, time.Now())...)
+	}
+	if *asJSON {
+		err = writeJSON(env.out, map[string]any{"verdict": report.Verdict(), "report": report, "unmet": unmet})
+	} else {
+		err = writeReport(env.out, report, unmet)
+	}
+	if err != nil {
+		return err
+	}
+	if code := verifyExit[report.Verdict()]; code != 0 {
+		return status(code)
+	}
+	if len(unmet) > 0 {
+		return status(exitUnmet)
+	}
+	return nil
+}
+
+// trust reads the keys of the files, or the user's own.
+func trust(files []string, env environment) (verify.Keys, error) {
+	var list []publickey.Key
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			return nil, err
+		}
+		k, err := publickey.Parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f, err)
+		}
+		list = append(list, k...)
+	}
+	if len(files) > 0 {
+		return publickey.Trust(list...), nil
+	}
+	store, err := keyStore(env)
+	if err != nil {
+		return nil, err
+	}
+	own, err := store.List()
+	if err != nil {
+		return nil, err
+	}
+	trusted := verify.Keys{}
+	for _, k := range own {
+		trusted[k.ID] = k.Public
+	}
+	return trusted, nil
+}
+
+// openEvidence opens a stream of events, and returns the document of a recorded run with it.
+func openEvidence(name string, env environment) (io.ReadCloser, []byte, error) {
+	if name == "-" {
+		return io.NopCloser(env.in), nil, nil
+	}
+	if strings.ContainsAny(name, "/.") {
+		f, err := os.Open(name)
+		return f, nil, err
+	}
+	state, err := stateDir(env)
+	if err != nil {
+		return nil, nil, err
+	}
+	dir, err := record.Find(state, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if f, ferr := os.Open(name); ferr == nil {
+			return f, nil, nil
+		}
+		return nil, nil, withText(err.Error(), "cellos runs lists the runs")
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	document, err := os.ReadFile(filepath.Join(dir, record.DocumentFile))
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := os.Open(filepath.Join(dir, record.EventsFile))
+	return f, document, err
+}
+
+func writeReport(out io.Writer, r verify.Report, unmet []string) error {
+	for _, f := range r.Findings {
+		fmt.Fprintln(out, oneLine(f.String()))
+	}
+	if r.More > 0 {
+		fmt.Fprintf(out, "and %d more findings\n", r.More)
+	}
+	for _, u := range unmet {
+		fmt.Fprintln(out, "not met: "+oneLine(u))
+	}
+	what := string(r.Verdict())
+	if r.Verdict() == verify.Good && len(unmet) > 0 {
+		what = "good, but demands are not met"
+	}
+	closed := "not closed"
+	if r.Complete {
+		closed = fmt.Sprintf("%d of %d", r.Events, r.Count)
+	}
+	_, err := fmt.Fprintf(out, "%s: run %s, events %s, signed by %s\n", what, oneLine(r.Run), closed, oneLine(strings.Join(r.Keys, ", ")))
+	return err
+}
