@@ -71,20 +71,21 @@ func (a *Authority) work(s *document.Spec, at Place) error {
 	a.Work = Work{Path: at.WorkingDirectory, Mode: Overlay}
 	if r := s.Run; r != nil && r.WorkingDirectory != nil {
 		a.Work.From = "spec.run.workingDirectory"
-		if a.Work.Path = *r.WorkingDirectory; !path.IsAbs(a.Work.Path) {
-			a.Work.Path = path.Join(at.WorkingDirectory, a.Work.Path)
-		}
+		a.Work.Path = *r.WorkingDirectory
 	}
 	if f := s.Authority.Filesystem; f != nil && f.WorkingDirectory != nil {
 		a.Work.Mode = Mode(*f.WorkingDirectory)
 	}
-	if !path.IsAbs(a.Work.Path) {
-		return fmt.Errorf("spec.run.workingDirectory: %q is not absolute, and neither is the place it is relative to", a.Work.Path)
-	}
-	for seg := range strings.SplitSeq(a.Work.Path, "/") {
+	for seg := range strings.SplitSeq(a.Work.Path, "/") { // before Join, which resolves them without looking at links
 		if seg == ".." {
 			return fmt.Errorf("spec.run.workingDirectory: %q contains ..; name the folder itself", a.Work.Path)
 		}
+	}
+	if !path.IsAbs(a.Work.Path) {
+		a.Work.Path = path.Join(at.WorkingDirectory, a.Work.Path)
+	}
+	if !path.IsAbs(a.Work.Path) {
+		return fmt.Errorf("spec.run.workingDirectory: %q is not absolute, and neither is the place it is relative to", a.Work.Path)
 	}
 	a.Work.Path = path.Clean(a.Work.Path)
 	return nil

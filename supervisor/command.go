@@ -23,11 +23,10 @@ const (
 
 // An ending is the first reason to end the command.
 type ending struct {
-	mu   sync.Mutex
-	why  int
-	sig  int
-	once sync.Once
-	act  func() // ends the command; set when it runs
+	mu  sync.Mutex
+	why int
+	sig int
+	act func() // ends the command; set when it runs
 }
 
 func (e *ending) set(why, sig int) (first bool) {
@@ -75,7 +74,10 @@ const (
 // command releases the command and stays with it to its end.
 func (l *life) command(ctx context.Context) error {
 	// Nothing is released before everything so far is written and signed.
-	if err := errors.Join(l.spawned(), l.events.Sync()); err != nil {
+	if err := l.spawned(); err != nil {
+		return err
+	}
+	if err := l.events.Sync(); err != nil {
 		return err
 	}
 	var joint *terminal.Joint
@@ -134,10 +136,7 @@ func (l *life) watch(ctx context.Context, joint *terminal.Joint) error {
 	for {
 		select {
 		case err := <-ended:
-			if joint != nil {
-				joint.Drain()
-			}
-			return errors.Join(err, l.relay.Finish(), l.limit())
+			return errors.Join(err, l.passOn(joint), l.limit())
 		case <-wall.C:
 			if l.why.set(byTime, 0) {
 				end(int(syscall.SIGTERM), limits.Grace)
@@ -161,6 +160,41 @@ func (l *life) watch(ctx context.Context, joint *terminal.Joint) error {
 			// PID 1 does not answer: the kernel ends a pid namespace with it.
 			dead = nil
 			l.cell.Destroy()
+		}
+	}
+}
+
+// passOn waits until everything that the command wrote was passed on. Whoever reads may take all the time that it wants, but not keep a
+// cell that was ended, and not the one who asks for the end now.
+func (l *life) passOn(joint *terminal.Joint) error {
+	done := make(chan error, 1)
+	go func() {
+		if joint != nil {
+			joint.Drain()
+		}
+		done <- l.relay.Finish()
+	}()
+	var over <-chan time.Time
+	if l.why.reason() != byItself {
+		over = time.After(signalGrace)
+	}
+	lost := errors.New("passing on the command's output: nobody reads it; the rest is lost")
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-over:
+			return lost
+		case s := <-l.Signals:
+			switch s {
+			case syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT:
+				l.why.set(bySignal, int(s.(syscall.Signal)))
+				return lost
+			case syscall.SIGTSTP:
+				if l.Stop != nil {
+					l.Stop()
+				}
+			}
 		}
 	}
 }

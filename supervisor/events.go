@@ -3,7 +3,6 @@ package supervisor
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
@@ -151,7 +150,8 @@ func (l *life) closing() {
 		end.ResidueClass = "none"
 	}
 	_, err := l.events.Finish(evidence.SourceSupervisor, end)
-	l.fail(errors.Join(err, l.events.Close()))
+	l.fail(err)
+	l.fail(l.events.Close())
 }
 
 // exitCode is the documented one: -1 for a signal, a time limit, or a command that could not be started.

@@ -66,6 +66,6 @@ func helpCommand(args []string, env environment, _ *console) error {
 			return mistake{"unknown command " + quote(args[0]), "cellos help lists the commands"}.at("help")
 		}
 	}
-	io.WriteString(env.out, text)
-	return nil
+	_, err := io.WriteString(env.out, text)
+	return err
 }

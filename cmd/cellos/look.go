@@ -29,8 +29,8 @@ func explainCommand(args []string, env environment, ui *console) error {
 	set.BoolVar(&steps, "steps", false, "")
 	rest, dashed, err := parse(set, args)
 	if errors.Is(err, flag.ErrHelp) {
-		io.WriteString(env.out, explainUsage)
-		return nil
+		_, err := io.WriteString(env.out, explainUsage)
+		return err
 	}
 	if err != nil {
 		return mistake{err.Error(), "cellos help explain"}.at("explain")
@@ -64,8 +64,8 @@ func validateCommand(args []string, env environment, ui *console) error {
 	asJSON := set.Bool("json", false, "")
 	rest, dashed, err := parse(set, args)
 	if errors.Is(err, flag.ErrHelp) {
-		io.WriteString(env.out, validateUsage)
-		return nil
+		_, err := io.WriteString(env.out, validateUsage)
+		return err
 	}
 	if err == nil && (dashed || len(rest) != 1) {
 		err = errors.New("one document is required")

@@ -42,6 +42,9 @@ func run(args []string, env environment) int {
 	}
 	for _, c := range commands() {
 		if c.name == args[0] || c.alias != "" && c.alias == args[0] {
+			if len(args) == 2 && (args[1] == "--help" || args[1] == "-h") {
+				return ui.exit(helpCommand([]string{c.name}, env, ui))
+			}
 			return ui.exit(c.run(args[1:], env, ui))
 		}
 	}

@@ -56,8 +56,8 @@ func runsCommand(args []string, env environment, ui *console) error {
 	asJSON, clean, recover := set.Bool("json", false, ""), set.Bool("clean", false, ""), set.Bool("recover", false, "")
 	rest, _, err := parse(set, args)
 	if errors.Is(err, flag.ErrHelp) {
-		io.WriteString(env.out, runsUsage)
-		return nil
+		_, err := io.WriteString(env.out, runsUsage)
+		return err
 	}
 	if err == nil && len(rest) > 0 {
 		err = errors.New("unexpected argument " + quote(rest[0]))
@@ -141,8 +141,8 @@ func showCommand(args []string, env environment, ui *console) error {
 	raw := map[string]*bool{record.EventsFile: set.Bool("events", false, ""), record.DocumentFile: set.Bool("document", false, ""), record.PlanText: set.Bool("plan", false, "")}
 	rest, _, err := parse(set, args)
 	if errors.Is(err, flag.ErrHelp) {
-		io.WriteString(env.out, showUsage)
-		return nil
+		_, err := io.WriteString(env.out, showUsage)
+		return err
 	}
 	if err == nil && len(rest) != 1 {
 		err = errors.New("one run is required")

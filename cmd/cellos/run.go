@@ -74,8 +74,8 @@ func runCommand(args []string, env environment, ui *console) error {
 	set.BoolVar(&ui.quiet, "q", false, "")
 	rest, dashed, err := parse(set, args)
 	if errors.Is(err, flag.ErrHelp) {
-		io.WriteString(env.out, runUsage)
-		return nil
+		_, err := io.WriteString(env.out, runUsage)
+		return err
 	}
 	if err != nil {
 		return mistake{err.Error(), "cellos help run"}.at("run")
@@ -91,6 +91,7 @@ func runCommand(args []string, env environment, ui *console) error {
 // run lives the run and tells the person what went wrong.
 func (a *asked) run(env environment, ui *console, runID, events string) error {
 	listening := listen()
+	signing := inBackground(func() (evidence.Signer, error) { return signer(env, ui) })
 	auth, p, err := a.planned(env)
 	if err != nil {
 		return err
@@ -99,7 +100,7 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 	if err != nil {
 		return failure{exitRefused, []error{withText("no evidence, no execution: "+err.Error(), "set CELLOS_STATE to a folder of your own")}}
 	}
-	key, err := signer(env, ui)
+	key, err := signing()
 	if err != nil {
 		return failure{exitRefused, []error{err}}
 	}
@@ -138,6 +139,23 @@ func listen() <-chan chan os.Signal {
 		ready <- signals
 	}()
 	return ready
+}
+
+// inBackground begins something at once; the returned function waits for it.
+func inBackground[T any](f func() (T, error)) func() (T, error) {
+	type result struct {
+		v   T
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		v, err := f()
+		done <- result{v, err}
+	}()
+	return func() (T, error) {
+		r := <-done
+		return r.v, r.err
+	}
 }
 
 // sinks opens what --events names.
