@@ -142,3 +142,62 @@ func TestExitStatus(t *testing.T) {
 		}
 	})
 }
+
+func TestProfilesAndCornersOfDocuments(t *testing.T) {
+	each(t, func(t *testing.T, u user) {
+		b := newBench(t, u)
+		for _, p := range []string{"hardened", "baseline", "hardened+net-none", "hardened+debug", "baseline+debug", "hardened+net-none+debug"} {
+			b.cell([]string{"--seccomp", p}, "true").ok(t)
+		}
+		b.cell([]string{"--time-namespace"}, "true").ok(t)
+		if out := b.cell([]string{"--user", "0"}, "id", "-u").ok(t); out != "0\n" {
+			t.Errorf("uid inside: %q", out)
+		}
+		b.write("norun.yaml", "apiVersion: cellos.io/v1\nkind: ExecutionCell\nspec:\n  id: norun\n  authority: {}\n  lifetime: {ttlSeconds: 5}\n", 0o600)
+		b.cellos("run", "norun.yaml").ok(t)
+		b.cellos("verify", "last").ok(t)
+		if out := b.cellos("show", "last").ok(t); !strings.Contains(out, "boundary   held") || strings.Contains(out, "ended by") {
+			t.Errorf("a cell without a command: %s", out)
+		}
+	})
+}
+
+// What verify says of a record that somebody touched.
+func TestVerify(t *testing.T) {
+	each(t, func(t *testing.T, u user) {
+		b := newBench(t, u)
+		b.sh("echo x > f; exit 3").fails(t, 3)
+		b.cellos("verify", "last").ok(t)
+		events := b.cellos("show", "--events", "last").ok(t)
+		lines := strings.SplitAfter(strings.TrimSuffix(events, "\n"), "\n")
+		join := func(l ...string) string { return strings.Join(l, "") }
+		for _, c := range []struct {
+			name, stream string
+			code         int
+		}{
+			{"good", events, 0},
+			{"one missing", join(append(append([]string{}, lines[:4]...), lines[5:]...)...), 4},
+			{"one twice", join(append(append([]string{}, lines[:5]...), lines[4:]...)...), 4},
+			{"cut off", join(lines[:6]...), 6},
+			{"changed", strings.Replace(events, `"exitCode":3`, `"exitCode":0`, 1), 3},
+			{"unsigned", strings.ReplaceAll(events, "dssematerial", "dssemateriax"), 3},
+			{"nothing", "", 6},
+			{"no events", "hello\n", 8},
+		} {
+			b.write("stream", c.stream, 0o600)
+			if r := b.cellos("verify", b.dir+"/stream"); r.code != c.code {
+				t.Errorf("%s: exit status %d, want %d\n%s%s", c.name, r.code, c.code, r.out, r.err)
+			}
+		}
+		b.cellos("keys", "rotate").ok(t)
+		b.cellos("verify", "last").ok(t)
+		other := newBench(t, u)
+		other.cell(nil, "true").ok(t)
+		b.write("other.pem", other.cellos("keys", "show").ok(t), 0o600)
+		b.cellos("verify", "--key", b.dir+"/other.pem", "last").fails(t, 5)
+		b.write("policy.yaml", "backend: [process]\nboundary: holds\nlayers: [seccomp, landlock]\negress: []\noutcome: succeeded\n", 0o600)
+		b.cellos("verify", "--require", b.dir+"/policy.yaml", "last").fails(t, 7)
+		b.cell(nil, "true").ok(t)
+		b.cellos("verify", "--require", b.dir+"/policy.yaml", "last").ok(t)
+	})
+}

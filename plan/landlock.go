@@ -60,11 +60,13 @@ type landRule struct {
 func (p *planner) landRules() []landRule {
 	rules := []landRule{
 		{at: "/", access: sysabi.LANDLOCK_ACCESS_FS_READ_DIR},
-		{at: "/etc", access: landRead | sysabi.LANDLOCK_ACCESS_FS_EXECUTE},
 		// Opening for writing is allowed in /proc: a process may set its own oom_score_adj and comm.
 		{at: "/proc", access: landRead | sysabi.LANDLOCK_ACCESS_FS_WRITE_FILE | sysabi.LANDLOCK_ACCESS_FS_TRUNCATE},
 		{at: "/dev", access: landDevice | sysabi.LANDLOCK_ACCESS_FS_READ_DIR},
 		{at: "/dev/shm", access: landRead | landWrite},
+	}
+	if !p.replaced("/etc") {
+		rules = append(rules, landRule{at: "/etc", access: landRead | sysabi.LANDLOCK_ACCESS_FS_EXECUTE})
 	}
 	for _, t := range p.trees {
 		r := landRule{at: t.at, file: t.kind == Regular}

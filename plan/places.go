@@ -28,7 +28,7 @@ func (t tree) own() bool { return t.host == "" }
 var systemDirs = []string{"/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin", "/usr"}
 
 // reserved are places of the cell that no grant may cover: they are the cell's own.
-var reserved = []string{"/dev", "/proc", "/sys"}
+var reserved = []string{"/dev", "/proc", "/sys", canary}
 
 // SystemPaths are the paths of the host that every plan wants to know of. They are the system's own: For needs no Entry.Real of them.
 func SystemPaths() []string {
@@ -129,6 +129,12 @@ func (p *planner) place(t tree) {
 	for _, d := range reserved {
 		if authority.Below(t.at, d) {
 			p.refuse(t.from, fmt.Sprintf("%s is the cell's own", t.at), "show the files somewhere else: "+t.host+":DEST")
+			return
+		}
+	}
+	for _, d := range p.etcShown() {
+		if t.at != d && authority.Below(t.at, d) {
+			p.refuse(t.from, fmt.Sprintf("%s lies in %s, which is the host's and is shown already", t.at, d), "replace all of it with a folder of your own at "+d+", or show the files somewhere else")
 			return
 		}
 	}

@@ -94,7 +94,9 @@ func (p *planner) probes() {
 	p.deny(LayerMount, "mounting a file system", eperm, "mount", text("none"), text("/tmp"), text("tmpfs"), num(0), num(0))
 	p.deny(LayerMount, "unmounting a cover", eperm, "umount2", text("/proc/sys"), num(sysabi.MNT_DETACH))
 	p.deny(LayerSeccomp, "entering a namespace", eperm, "setns", num(3), num(0))
-	p.deny(LayerSeccomp, "tracing a process", eperm, "ptrace", num(sysabi.PTRACE_TRACEME), num(0), num(0), num(0))
+	if !strings.Contains(p.a.Syscalls, "debug") {
+		p.deny(LayerSeccomp, "tracing a process", eperm, "ptrace", num(sysabi.PTRACE_TRACEME), num(0), num(0), num(0))
+	}
 	p.deny(LayerSeccomp, "loading a BPF program", eperm, "bpf", num(0), num(0), num(0))
 	p.deny(LayerSeccomp, "reading a keyring", eperm, "keyctl", num(0), neg(-3), num(0))
 	if !strings.HasPrefix(p.a.Syscalls, "baseline") {

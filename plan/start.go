@@ -113,9 +113,13 @@ func (p *planner) start() {
 	for i, v := range c.Env {
 		env[i] = v.Name + "=" + v.Value
 	}
-	b.do("starting PID 1", "execveat", table.FD(p.fd(Init)), table.Path(""), table.Strings(c.Argv), table.Strings(env), table.Flags(sysabi.AT_EMPTY_PATH, "AT_EMPTY_PATH"))
+	argv := c.Argv
+	if len(argv) == 0 {
+		argv = []string{"cell"} // a document without run: the cell is built and measured, and never released
+	}
+	b.do("starting PID 1", "execveat", table.FD(p.fd(Init)), table.Path(""), table.Strings(argv), table.Strings(env), table.Flags(sysabi.AT_EMPTY_PATH, "AT_EMPTY_PATH"))
 	p.p.Table = b.steps
-	p.p.Boot.Candidates = candidates(c.Argv[0], c.Lookup)
+	p.p.Boot.Candidates = candidates(argv[0], c.Lookup)
 	p.p.Boot.Terminal = c.Terminal
 }
 

@@ -40,9 +40,14 @@ func Join(in, out, cell *os.File) (*Joint, error) {
 		}
 	}
 	go func() {
-		io.Copy(cell, in)
+		last := lastByte{to: cell, b: '\n'}
+		io.Copy(&last, in)
 		if j.before == nil {
-			cell.Write([]byte{4}) // end of file: VEOF of a fresh terminal (termios(3))
+			// End of file: VEOF of a fresh terminal. Behind an unfinished line the first one only ends the line (termios(3)).
+			if last.b != '\n' {
+				cell.Write([]byte{4})
+			}
+			cell.Write([]byte{4})
 		}
 	}()
 	go func() {
@@ -86,4 +91,17 @@ func (j *Joint) Close() {
 			term.Restore(int(j.in.Fd()), j.before)
 		}
 	})
+}
+
+// lastByte remembers the last byte that was written.
+type lastByte struct {
+	to io.Writer
+	b  byte
+}
+
+func (l *lastByte) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		l.b = p[len(p)-1]
+	}
+	return l.to.Write(p)
 }

@@ -144,7 +144,7 @@ func openEvidence(name string, env environment) (io.ReadCloser, []byte, error) {
 	if name == "-" {
 		return io.NopCloser(env.in), nil, nil
 	}
-	if strings.ContainsAny(name, "/.") {
+	if strings.Contains(name, "/") {
 		f, err := os.Open(name)
 		return f, nil, err
 	}

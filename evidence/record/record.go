@@ -1,6 +1,6 @@
 // Package record keeps the directories in which runs leave their evidence:
 //
-//	<state>/runs/20261123T091233Z-3f9a1c2e/
+//	<state>/runs/20261123T091233.552743Z-3f9a1c2e/
 //	    document      the document's bytes as read
 //	    plan.txt      the plan as explained to people
 //	    plan.json     the same for programs
@@ -38,7 +38,7 @@ const (
 )
 
 // idTime is the first part of a run directory's name: sorting names sorts by start.
-const idTime = "20060102T150405Z"
+const idTime = "20060102T150405.000000Z"
 
 // Dir is the directory of one run, locked until Close or the end of the process.
 type Dir struct {

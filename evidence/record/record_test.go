@@ -62,7 +62,7 @@ func TestCreate(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	if d.ID() != "20261123T091233Z-3f9a1c2e" || d.Path() != filepath.Join(state, "runs", d.ID()) {
+	if d.ID() != "20261123T091233.000000Z-3f9a1c2e" || d.Path() != filepath.Join(state, "runs", d.ID()) {
 		t.Errorf("id %s, path %s", d.ID(), d.Path())
 	}
 	if err := errors.Join(d.WriteFile(DocumentFile, []byte("{}")), d.WriteFile(PlanText, []byte("plan")), write(d, true), d.Sync()); err != nil {
