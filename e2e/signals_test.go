@@ -97,7 +97,25 @@ func TestTimeLimit(t *testing.T) {
 func TestStopAndContinue(t *testing.T) {
 	each(t, func(t *testing.T, u user) {
 		b := newBench(t, u)
-		cmd, r := b.start("echo ready; read x; echo went on")
+		in, hold, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer hold.Close()
+		defer in.Close()
+		cmd := b.command("run", "--", "sh", "-c", "echo ready; read x; echo went on")
+		cmd.Stdin = in
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		r := bufio.NewReader(out)
+		if line, err := r.ReadString('\n'); err != nil || line != "ready\n" {
+			t.Fatalf("%q, %v", line, err)
+		}
 		cmd.Process.Signal(syscall.SIGTSTP)
 		state := func(want string) {
 			deadline := time.Now().Add(20 * time.Second)
@@ -112,7 +130,8 @@ func TestStopAndContinue(t *testing.T) {
 		}
 		state("T")
 		cmd.Process.Signal(syscall.SIGCONT)
-		rest, _ := io.ReadAll(r) // standard input is empty, so read returns at once
+		hold.WriteString("go\n")
+		rest, _ := io.ReadAll(r)
 		if code := exitCode(cmd.Wait()); code != 0 || string(rest) != "went on\n" {
 			t.Errorf("exit status %d, output %q", code, rest)
 		}

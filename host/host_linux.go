@@ -26,7 +26,13 @@ const (
 )
 
 // Describe looks at the running kernel, at the calling process, at the system's own paths and at the given ones. It may be called concurrently.
-func Describe(paths []string) (plan.Host, error) {
+//
+// Private are folders of the supervisor's own that no cell may have; those that do not exist are left out.
+func Describe(paths []string, private ...string) (plan.Host, error) {
+	procs, err := sysabi.HardLimit(sysabi.RLIMIT_NPROC)
+	if err != nil {
+		return plan.Host{}, fmt.Errorf("asking for the limit of processes: %w", err)
+	}
 	release, err := sysabi.Release()
 	if err != nil {
 		return plan.Host{}, fmt.Errorf("asking for the kernel's release: %w", err)
@@ -44,6 +50,7 @@ func Describe(paths []string) (plan.Host, error) {
 		Landlock: sysabi.LandlockABI(),
 		Seccomp:  sysabi.SeccompFilters(),
 		OpenMax:  open,
+		ProcMax:  procs,
 		Entries:  make(map[string]plan.Entry, len(paths)),
 	}
 	h.UserNS = userNS(h.Root())
@@ -57,6 +64,17 @@ func Describe(paths []string) (plan.Host, error) {
 	}
 	for _, p := range paths {
 		h.Entries[p] = follow(p, look(p))
+	}
+	for _, p := range private {
+		real, err := filepath.EvalSymlinks(p)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return plan.Host{}, fmt.Errorf("finding the supervisor's own folders: %w", err)
+		}
+		h.Private = append(h.Private, real)
+		h.Entries[real] = follow(real, look(real))
 	}
 	names, err := readNames("/etc")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -82,8 +100,13 @@ func look(path string) plan.Entry {
 		return plan.Entry{Kind: plan.Unknown, Err: cause(err)}
 	}
 	e := plan.Entry{Kind: kind(fi.Mode()), Mode: uint32(fi.Mode().Perm())}
-	if fi.Mode()&fs.ModeSticky != 0 {
-		e.Mode |= 0o1000
+	for _, x := range []struct {
+		bit fs.FileMode
+		is  uint32
+	}{{fs.ModeSetuid, 0o4000}, {fs.ModeSetgid, 0o2000}, {fs.ModeSticky, 0o1000}} {
+		if fi.Mode()&x.bit != 0 {
+			e.Mode |= x.is
+		}
 	}
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
 		e.UID, e.GID = st.Uid, st.Gid
@@ -102,6 +125,9 @@ func follow(path string, e plan.Entry) plan.Entry {
 	var err error
 	if e.Real, err = filepath.EvalSymlinks(path); err != nil {
 		e.Real = ""
+	}
+	if err := sysabi.Readable(path, e.Kind == plan.Directory); err != nil && e.Kind != plan.Symlink {
+		return plan.Entry{Kind: plan.Unknown, Err: err.Error()}
 	}
 	return e
 }

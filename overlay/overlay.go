@@ -153,7 +153,16 @@ func (w *walker) read(name string) ([]fs.FileInfo, error) {
 		return nil, err
 	}
 	defer d.Close()
-	return d.Readdir(-1)
+	list, err := d.Readdir(-1)
+	if errors.Is(err, fs.ErrPermission) { // it may be read, but not entered
+		if fi, serr := d.Stat(); serr == nil && w.root.Chmod(name, fi.Mode().Perm()|0o500) == nil {
+			if d, err := w.root.Open(name); err == nil {
+				defer d.Close()
+				return d.Readdir(-1)
+			}
+		}
+	}
+	return list, err
 }
 
 func (w *walker) open(name string, need fs.FileMode) (*os.File, error) {

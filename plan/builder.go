@@ -4,6 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"cellos.io/cellos/sysabi"
 	"cellos.io/cellos/table"
@@ -25,7 +28,7 @@ func (b *builder) in(layer string) { b.layer = layer }
 
 // do appends a step whose result does not matter as long as it is no error.
 func (b *builder) do(name, call string, args ...table.Arg) *table.Step {
-	b.steps = append(b.steps, table.Step{Name: name, Layer: b.layer, Call: call, Args: args})
+	b.steps = append(b.steps, table.Step{Name: oneLine(name), Layer: b.layer, Call: call, Args: args})
 	return &b.steps[len(b.steps)-1]
 }
 
@@ -74,6 +77,16 @@ func quoted(b []byte) string {
 		return fmt.Sprintf("%q…", b[:48])
 	}
 	return fmt.Sprintf("%q", b)
+}
+
+// oneLine makes a text that holds a path fit to be printed: what would break the line, or act on a terminal, is escaped as in Go.
+// Different texts stay different.
+func oneLine(s string) string {
+	if utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r == '\\' || !strconv.IsPrint(r) }) {
+		return s
+	}
+	q := strconv.Quote(s)
+	return q[1 : len(q)-1]
 }
 
 // words lays out a C structure of unsigned 64-bit members.

@@ -13,11 +13,13 @@ type Host struct {
 	Landlock int     // Landlock ABI; 0: the kernel has none, or it is off
 	Seccomp  bool    // filters can be loaded
 	OpenMax  uint64  // hard limit of RLIMIT_NOFILE of the supervisor
+	ProcMax  uint64  // hard limit of RLIMIT_NPROC of the supervisor; 0: none
 
 	// UserNS is empty when user namespaces can be made by this user, else the reason why not.
 	UserNS string
 
 	Etc     []string         // names in /etc
+	Private []string         // folders of the supervisor's own, which no cell may have; real paths, in Entries too
 	Entries map[string]Entry // what Paths asked for; a path that is not there is missing
 }
 

@@ -31,13 +31,20 @@ func (p *planner) limits() {
 	b.in(LayerLimits)
 	soft, hard := uint64(authority.DefaultOpenFiles), min(uint64(authority.HardOpenFiles), p.h.OpenMax)
 	if l.OpenFiles != 0 {
-		if soft, hard = l.OpenFiles, l.OpenFiles; l.OpenFiles > p.h.OpenMax {
-			p.refuse("spec.run.limits.openFiles", fmt.Sprintf("%d is more than this host allows cellos, which is %d", l.OpenFiles, p.h.OpenMax),
-				"ask for less, or raise the hard limit (ulimit -Hn)")
-		}
+		soft, hard = l.OpenFiles, l.OpenFiles // demands refused more than OpenMax
 	}
 	b.rlimit("core dumps", sysabi.RLIMIT_CORE, "RLIMIT_CORE", 0, 0)
 	b.rlimit("open files", sysabi.RLIMIT_NOFILE, "RLIMIT_NOFILE", min(soft, hard), hard)
+	if m := p.h.ProcMax; m != 0 && l.Processes+1 > m {
+		// The default gives way to what the user may have; a number that was asked for does not.
+		if l.Processes != authority.DefaultProcesses || m < 2 {
+			p.refuse("spec.run.limits.processes", fmt.Sprintf("%d is more than this host allows cellos, which is %d with the cell's first process", l.Processes, m),
+				"ask for less, or raise the hard limit (ulimit -Hu)")
+		} else {
+			l.Processes = m - 1
+			p.p.Limits.Processes = l.Processes
+		}
+	}
 	// One more for PID 1. The kernel counts per user and user namespace (ucounts, since 5.14), so that other cells and the
 	// user's own processes do not count.
 	b.rlimit("processes", sysabi.RLIMIT_NPROC, "RLIMIT_NPROC", l.Processes+1, l.Processes+1)

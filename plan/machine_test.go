@@ -13,12 +13,15 @@ import (
 // A child is a process that executes a table, as far as descriptors and names go: what it opens, where it makes folders, what is mounted
 // where. It knows the calls that plans use; each other one is a mistake here or there.
 type child struct {
+	handed  map[string]string
 	fds     map[int]open
 	root    map[string]string // what was made in the cell's root: "folder", "file", "link", and "host" for a tree of the host
 	scratch map[string]bool
 	rootFD  int
 	frozen  bool // the root is read-only
 	pivoted bool
+	lower   map[string]string // name in the scratch space to path of the host
+	shows   map[string]string // place in the cell to path of the host
 	rules   map[string]string // Landlock: place to rights
 	ruleAt  string            // of the O_PATH descriptor last opened
 	order   []string          // of the calls that take rights away
@@ -51,7 +54,13 @@ var fdArgs = map[string]struct {
 
 // execute runs a table and returns what is wrong with it.
 func execute(p *Plan) *child {
-	c := &child{fds: map[int]open{}, root: map[string]string{"": "folder"}, scratch: map[string]bool{}, rules: map[string]string{}, caps: map[int]bool{}, rootFD: -1}
+	handed := map[string]string{}
+	for _, h := range p.Handed {
+		if h.Tree != nil {
+			handed["<"+h.Name+">"] = "the host's " + h.Tree.Path
+		}
+	}
+	c := &child{handed: handed, fds: map[int]open{}, root: map[string]string{"": "folder"}, scratch: map[string]bool{}, rules: map[string]string{}, shows: map[string]string{}, lower: map[string]string{}, caps: map[int]bool{}, rootFD: -1}
 	for _, s := range p.Table {
 		c.step(s)
 	}
@@ -89,7 +98,11 @@ func (c *child) step(s table.Step) {
 		} else if c.fds[to] != (open{}) {
 			c.fail(s, "descriptor %d is taken", to)
 		}
-		c.fds[to] = open{what: arg[0], cloexec: arg[2] == "O_CLOEXEC"}
+		what := arg[0]
+		if h := c.handed[what]; h != "" {
+			what = h
+		}
+		c.fds[to] = open{what: what, cloexec: arg[2] == "O_CLOEXEC"}
 		if !exact || want != to {
 			c.fail(s, "the result is not demanded")
 		}
@@ -268,6 +281,16 @@ func (c *child) attach(s table.Step, arg []string) {
 	kind := "host"
 	if from.own {
 		kind = "own"
+	}
+	place := "/" + to
+	if m, err := strconv.Atoi(arg[2]); err == nil && m != c.rootFD {
+		place = "/" + strings.TrimPrefix(c.fds[m].what, "the cell's ")
+	}
+	if host, ok := strings.CutPrefix(from.what, "the host's "); ok {
+		c.shows[place] = strings.TrimSuffix(host, " ")
+		c.lower[to] = c.shows[place]
+	} else if from.what == "new overlay" {
+		c.shows[place] = c.lower["lower"]
 	}
 	switch {
 	case arg[2] == "AT_FDCWD" && to == "/proc" && !c.pivoted && from.what == "new tmpfs", arg[2] == "AT_FDCWD" && c.scratch[to]:

@@ -19,6 +19,7 @@ type tree struct {
 	from   string           // where the document says so
 	slot   int              // number of the handed tree in the child; -1: the child opens it itself
 	work   bool             // the working directory
+	covers bool             // an empty folder over something that the command must not have
 }
 
 // own reports whether the tree is ours to make folders in while the cell is built.
@@ -73,12 +74,13 @@ func Paths(a *authority.Authority) []string {
 
 // places decides what is shown where, and refuses what cannot be shown.
 func (p *planner) places() {
-	work := p.a.Work
+	work, has := p.a.Work, true
 	for _, d := range append([]string{"/", "/boot", "/run"}, reserved...) {
 		if work.Path == d || d != "/" && authority.Below(work.Path, d) {
 			p.refuse(work.From, fmt.Sprintf("the working directory %s is not the cell's to have", work.Path),
 				"change to a folder of your own, or choose one with --workdir DIR[:MODE]; --workdir /tmp:empty needs no files")
-			return
+			has = false
+			break
 		}
 	}
 	for _, d := range systemDirs {
@@ -93,7 +95,9 @@ func (p *planner) places() {
 	if p.h.Root() {
 		slot = 0 // numbered by descriptors
 	}
-	p.place(tree{at: work.Path, host: work.Path, kind: Directory, work: true, from: work.From, slot: slot})
+	if has {
+		p.place(tree{at: work.Path, host: work.Path, kind: Directory, work: true, from: work.From, slot: slot})
+	}
 	for _, g := range p.a.Files {
 		if g.At == work.Path {
 			p.refuse(g.From, fmt.Sprintf("%s is the working directory", g.At), "give its mode instead: --workdir DIR:read, DIR:write, DIR:overlay or DIR:empty")
@@ -101,6 +105,7 @@ func (p *planner) places() {
 		}
 		p.place(tree{at: g.At, host: g.Host, access: g.Access, from: g.From, slot: slot})
 	}
+	p.private()
 	slices.SortStableFunc(p.trees, func(a, b tree) int { return strings.Compare(a.at, b.at) })
 	p.nesting()
 }
@@ -155,6 +160,9 @@ func (p *planner) place(t tree) {
 			return
 		}
 		t.kind = e.Kind
+	}
+	if slices.Contains(systemDirs, t.at) && t.host == t.at {
+		t.access |= authority.CanRead | authority.CanExec // granting what every cell has takes nothing away
 	}
 	p.trees = append(p.trees, t)
 }

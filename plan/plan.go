@@ -10,6 +10,8 @@
 package plan
 
 import (
+	"fmt"
+
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/table"
 )
@@ -127,6 +129,9 @@ func For(a *authority.Authority, h Host) (*Plan, error) {
 		return nil, p.refused
 	}
 	p.build()
+	if n := len(p.p.Table); n > table.MaxSteps && len(p.refused) == 0 {
+		p.refuse("", fmt.Sprintf("the granted paths take %d steps to show; at most %d are possible", n, table.MaxSteps), "grant folders that contain them")
+	}
 	if len(p.refused) > 0 {
 		return nil, p.refused
 	}
@@ -145,7 +150,7 @@ type planner struct {
 }
 
 func (p *planner) refuse(from, text, remedy string) {
-	p.refused = append(p.refused, Refusal{from, text, remedy})
+	p.refused = append(p.refused, Refusal{from, oneLine(text), oneLine(remedy)})
 }
 
 // build makes the table. The order follows from the kernel's rules: namespaces come with clone3, identity first, then

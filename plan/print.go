@@ -12,7 +12,7 @@ func (p *Plan) Text() string {
 	b.WriteString("\nsteps:\n")
 	for _, h := range p.Handed {
 		if h.Tree != nil {
-			fmt.Fprintf(&b, "     <%s> is %s, %s, owner %d:%d shown as the cell's user\n", h.Name, h.Tree.Path, h.Tree.Attr.Options(), h.Tree.UID, h.Tree.GID)
+			fmt.Fprintf(&b, "     <%s> is %s, %s, owner %d:%d shown as the cell's user\n", h.Name, oneLine(h.Tree.Path), h.Tree.Attr.Options(), h.Tree.UID, h.Tree.GID)
 		}
 	}
 	fmt.Fprintf(&b, "     clone3 with new namespaces %s\n", p.Namespaces)
@@ -42,6 +42,9 @@ func (p *Plan) Words() string {
 		from := "from outside"
 		if n > 0 {
 			from = fmt.Sprintf("%d probes inside", n)
+		}
+		if n == 1 {
+			from = "1 probe inside"
 		}
 		fmt.Fprintf(&b, "  %s: %s  [%s]\n", x.Layer, x.What, from)
 	}

@@ -72,12 +72,18 @@ func (p *planner) probes() {
 	create := num(sysabi.O_WRONLY | sysabi.O_CREAT | sysabi.O_CLOEXEC)
 
 	p.deny(LayerMount, "creating a file in /", []sysabi.Errno{sysabi.EROFS, sysabi.EACCES}, "openat", cwd, text("/probe"), create, num(0o600))
-	p.deny(LayerMount, "creating a folder in /usr", []sysabi.Errno{sysabi.EROFS, sysabi.EACCES}, "mkdirat", cwd, text("/usr/probe"), num(0o700))
+	if p.h.Entries["/usr"].Kind == Directory && !p.replaced("/usr") {
+		if !p.replaced("/usr") {
+			p.deny(LayerMount, "creating a folder in /usr", []sysabi.Errno{sysabi.EROFS, sysabi.EACCES}, "mkdirat", cwd, text("/usr/probe"), num(0o700))
+		}
+	}
 	p.deny(LayerMount, "opening /sys", []sysabi.Errno{sysabi.ENOENT}, "openat", cwd, text("/sys/kernel"), rdonly, num(0))
 	p.deny(LayerMount, "writing /proc/sys", []sysabi.Errno{sysabi.EROFS, sysabi.EACCES}, "openat", cwd, text("/proc/sys/kernel/hostname"), wronly, num(0))
 	p.deny(LayerMount, "opening the host's disk devices", []sysabi.Errno{sysabi.ENOENT}, "openat", cwd, text("/dev/mem"), rdonly, num(0))
 	p.deny(LayerLandlock, "reading a file that no grant names", []sysabi.Errno{sysabi.EACCES}, "openat", cwd, text(canary), rdonly, num(0))
-	p.deny(LayerSession, "opening the controlling terminal", []sysabi.Errno{sysabi.ENXIO}, "openat", cwd, text("/dev/tty"), num(sysabi.O_RDWR|sysabi.O_CLOEXEC), num(0))
+	if p.h.Entries["/dev/tty"].Kind == Other {
+		p.deny(LayerSession, "opening the controlling terminal", []sysabi.Errno{sysabi.ENXIO}, "openat", cwd, text("/dev/tty"), num(sysabi.O_RDWR|sysabi.O_CLOEXEC), num(0))
+	}
 	p.deny(LayerIdentity, "becoming the host's root", []sysabi.Errno{sysabi.EINVAL, sysabi.EPERM}, "setresuid", num(otherID(p.p.IDs.UID)), num(otherID(p.p.IDs.UID)), num(otherID(p.p.IDs.UID)))
 	p.deny(LayerIdentity, "entering another group", []sysabi.Errno{sysabi.EPERM}, "setgroups", num(1), data(0, 0, 0, 0))
 	p.deny(LayerIdentity, "regaining a capability", eperm, "capset",
@@ -96,6 +102,9 @@ func (p *planner) probes() {
 	p.deny(LayerSeccomp, "entering a namespace", eperm, "setns", num(3), num(0))
 	if !strings.Contains(p.a.Syscalls, "debug") {
 		p.deny(LayerSeccomp, "tracing a process", eperm, "ptrace", num(sysabi.PTRACE_TRACEME), num(0), num(0), num(0))
+	}
+	if p.writesOnHost() {
+		p.deny(LayerSeccomp, "making a set-user-ID file", eperm, "fchmodat", cwd, text("/tmp"), num(0o4777))
 	}
 	p.deny(LayerSeccomp, "loading a BPF program", eperm, "bpf", num(0), num(0), num(0))
 	p.deny(LayerSeccomp, "reading a keyring", eperm, "keyctl", num(0), neg(-3), num(0))

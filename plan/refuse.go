@@ -28,6 +28,10 @@ func (p *planner) demands() {
 	if p.a.Limits.CPU != (authority.CPU{}) {
 		p.refuse("spec.run.limits.cpuMax", "limiting processor time: "+yet, "")
 	}
+	if n := p.a.Limits.OpenFiles; n > p.h.OpenMax {
+		p.refuse("spec.run.limits.openFiles", fmt.Sprintf("%d is more than this host allows cellos, which is %d", n, p.h.OpenMax),
+			"ask for less, or raise the hard limit (ulimit -Hn)")
+	}
 	if strings.HasPrefix(p.a.Syscalls, "strict") {
 		p.refuse("spec.run.seccomp.profile", "the profile "+p.a.Syscalls+": "+yet, "use hardened+net-none")
 	}

@@ -17,6 +17,7 @@ import (
 //	  root/           the cell's root: folders, links and mount points; a mount of its own, read-only in the end
 //	  lower/          the working directory of the host, when it is overlaid
 //	  upper/ work/    what changes in it
+//	  nothing/        covers what is the supervisor's own
 //	  tmp/ shm/ dir/  shown in the cell as /tmp, /dev/shm, and an empty working directory
 //
 // /proc is a folder that every host has and no grant touches. The scratch space must not lie on the root itself: the one umount
@@ -112,6 +113,12 @@ func (p *planner) scratch() {
 		name string
 		mode uint32
 	}{{"root", 0o755}, {"tmp", 0o1777}, {"shm", 0o1777}}
+	if p.covered() {
+		dirs = append(dirs, struct {
+			name string
+			mode uint32
+		}{"nothing", 0o555})
+	}
 	switch p.a.Work.Mode {
 	case authority.Overlay:
 		work := p.h.Entries[p.a.Work.Path].Mode & 0o1777
@@ -139,6 +146,9 @@ func (p *planner) show(i int) {
 	switch {
 	case t.work && p.a.Work.Mode == authority.Overlay:
 		fd, fstype = p.overlay(t, attr), "overlay"
+	case t.covers:
+		fd, fstype = b.cloneTree("an empty folder", sysabi.AT_FDCWD, "nothing", false), "tmpfs"
+		b.setAttr("the cover of "+t.at, fd, attr, false)
 	case t.own():
 		name := "tmp"
 		if t.work {

@@ -9,16 +9,16 @@ import (
 )
 
 func (p *planner) can(text string, layers ...string) {
-	p.p.Says = append(p.p.Says, Sentence{Can: true, Text: text, Layers: layers})
+	p.p.Says = append(p.p.Says, Sentence{Can: true, Text: oneLine(text), Layers: layers})
 }
 
 func (p *planner) cannot(text string, layers ...string) {
-	p.p.Says = append(p.p.Says, Sentence{Text: text, Layers: layers})
+	p.p.Says = append(p.p.Says, Sentence{Text: oneLine(text), Layers: layers})
 }
 
 // says puts the plan in words. Every line names the layers that make it true.
 func (p *planner) says() {
-	a, l, ids := p.a, p.a.Limits, p.p.IDs
+	a, l, ids := p.a, p.p.Limits, p.p.IDs
 	var system []string
 	for _, t := range p.trees {
 		if t.system && t.host != "" {
@@ -26,6 +26,13 @@ func (p *planner) says() {
 		}
 	}
 	p.can("read and run the system's programs in "+strings.Join(system, ", "), LayerMount, LayerLandlock)
+	var etc []string
+	for _, at := range p.etcShown() {
+		etc = append(etc, strings.TrimPrefix(at, "/etc/"))
+	}
+	if len(etc) > 0 {
+		p.can("read these parts of the host's /etc: "+and(etc), LayerMount, LayerLandlock)
+	}
 	w := a.Work.Path
 	switch a.Work.Mode {
 	case authority.Overlay:
@@ -53,7 +60,17 @@ func (p *planner) says() {
 		}
 		p.can(s, LayerMount, LayerLandlock)
 	}
-	p.can(fmt.Sprintf("write up to %s in /tmp, /dev/shm%s, in memory, dropped at the end", size(l.Scratch), map[bool]string{true: " and the copy of the working directory"}[p.overlaid()]), LayerMount)
+	var scratch []string
+	if !p.replaced("/tmp") {
+		scratch = append(scratch, "/tmp")
+	}
+	scratch = append(scratch, "/dev/shm")
+	if p.overlaid() {
+		scratch = append(scratch, "the copy of the working directory")
+	} else if a.Work.Mode == authority.Empty {
+		scratch = append(scratch, "the working directory")
+	}
+	p.can(fmt.Sprintf("write up to %s in %s, in memory, dropped at the end", size(l.Scratch), and(scratch)), LayerMount)
 	p.can("talk to itself on the loopback interface of its own network", LayerNet)
 	var env []string
 	for _, v := range a.Command.Env {
@@ -76,6 +93,14 @@ func (p *planner) says() {
 	p.cannot("see, signal or trace any process outside the cell", LayerPID, LayerSeccomp, LayerLandlock)
 	p.cannot(fmt.Sprintf("be root: it is user %d (host user %d) without capabilities, and cannot gain any", ids.UID, ids.HostUID), LayerUser, LayerIdentity, LayerNNP)
 	p.cannot("make namespaces, mounts, devices, BPF programs, io_uring or other rarely needed system calls (profile "+p.p.Profile+")", LayerSeccomp)
+	if p.writesOnHost() {
+		p.cannot("give a file a set-user-ID or set-group-ID bit", LayerSeccomp)
+	}
+	for _, t := range p.trees {
+		if t.covers {
+			p.cannot("see "+t.at+", where cellos keeps its records or keys", LayerMount)
+		}
+	}
 	p.cannot("use the caller's terminal, keyrings, descriptors or environment", LayerSession, LayerFDs)
 	p.cannot("outlive its main process or the supervisor", LayerPID, LayerWatch)
 
@@ -86,7 +111,7 @@ func (p *planner) says() {
 	}
 	p.promise(LayerIdentity, fmt.Sprintf("host user %d, host group %d, no capabilities", ids.HostUID, ids.HostGID))
 	p.promise(LayerNNP, "no_new_privs is set")
-	p.promise(LayerSeccomp, fmt.Sprintf("%d filter in force: %s", p.p.Filters, p.p.Profile))
+	p.promise(LayerSeccomp, fmt.Sprintf("%s in force, with the profile %s", map[bool]string{true: "1 filter", false: fmt.Sprint(p.p.Filters, " filters")}[p.p.Filters == 1], p.p.Profile))
 	p.promise(LayerLandlock, "only granted paths can be opened")
 	p.promise(LayerMount, fmt.Sprintf("a namespace of its own, %d mounts as planned, the root read-only", len(p.p.Mounts)))
 	p.promise(LayerLimits, fmt.Sprintf("%d processes, no core dumps", l.Processes))
@@ -98,6 +123,14 @@ func (p *planner) promise(layer, what string) {
 }
 
 func (p *planner) overlaid() bool { return p.a.Work.Mode == authority.Overlay }
+
+// and joins a list as a sentence does: "a, b and c".
+func and(s []string) string {
+	if n := len(s) - 1; n > 0 {
+		return strings.Join(s[:n], ", ") + " and " + s[n]
+	}
+	return strings.Join(s, "")
+}
 
 // size prints bytes in the largest binary unit that is exact.
 func size(n uint64) string {

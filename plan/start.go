@@ -43,7 +43,7 @@ func (p *planner) descriptors() {
 			return
 		}
 		e := p.h.Entries[t.host]
-		h := Handed{Name: "tree " + t.at, Tree: &Tree{Path: t.host, Attr: t.attr(), UID: e.UID, GID: e.GID}}
+		h := Handed{Name: oneLine("tree " + t.at), Tree: &Tree{Path: t.host, Attr: t.attr(), UID: e.UID, GID: e.GID}}
 		if t.work && p.overlaid() {
 			h.Tree.Attr |= ReadOnly
 		}
@@ -84,7 +84,9 @@ func (p *planner) filter() {
 		p.refuse("spec.run.seccomp.profile", err.Error(), "")
 		return
 	}
-	p.p.Profile, p.p.Filters = p.a.Syscalls, 1
+	p.setID()
+	p.p.Profile = p.a.Syscalls
+	p.p.Filters++
 	b.do("loading the seccomp profile "+p.a.Syscalls, "seccomp", table.Flags(sysabi.SECCOMP_SET_MODE_FILTER, "SECCOMP_SET_MODE_FILTER"), noFlags,
 		table.Filter(prog, fmt.Sprintf("{%s, %d instructions}", p.a.Syscalls, len(prog)/8)))
 }

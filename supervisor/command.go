@@ -133,6 +133,10 @@ func (l *life) watch(ctx context.Context, joint *terminal.Joint) error {
 		dead = time.After(killTime)
 	}
 	signals, done := l.Signals, ctx.Done()
+	var lost <-chan struct{}
+	if joint != nil {
+		lost = joint.Lost()
+	}
 	for {
 		select {
 		case err := <-ended:
@@ -140,6 +144,12 @@ func (l *life) watch(ctx context.Context, joint *terminal.Joint) error {
 		case <-wall.C:
 			if l.why.set(byTime, 0) {
 				end(int(syscall.SIGTERM), limits.Grace)
+			}
+		case <-lost:
+			// A pipe would bring SIGPIPE. A terminal whose other side goes away brings SIGHUP (termios(3), "modem disconnect").
+			lost = nil
+			if l.why.set(bySignal, int(syscall.SIGPIPE)) {
+				end(int(syscall.SIGHUP), signalGrace)
 			}
 		case <-output:
 			output = nil
@@ -169,10 +179,11 @@ func (l *life) watch(ctx context.Context, joint *terminal.Joint) error {
 func (l *life) passOn(joint *terminal.Joint) error {
 	done := make(chan error, 1)
 	go func() {
+		var err error
 		if joint != nil {
-			joint.Drain()
+			err = joint.Drain()
 		}
-		done <- l.relay.Finish()
+		done <- errors.Join(err, l.relay.Finish())
 	}()
 	var over <-chan time.Time
 	if l.why.reason() != byItself {
@@ -249,6 +260,9 @@ func (l *life) limit() error {
 	case byContext:
 		return errors.New("the run was cancelled")
 	case bySignal:
+		if l.why.signal() == int(syscall.SIGPIPE) {
+			return nil // the reader went away, and knows
+		}
 		return fmt.Errorf("ended by signal %d (%v) to the supervisor", l.why.signal(), syscall.Signal(l.why.signal()))
 	}
 	return nil

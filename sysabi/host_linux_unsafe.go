@@ -37,6 +37,15 @@ func SeccompFilters() bool {
 	return errno == 0
 }
 
+// Readable returns nil if the calling process may read the file, or list and enter the folder, with its effective ids. See faccessat(2).
+func Readable(path string, folder bool) error {
+	mode := uint32(unix.R_OK)
+	if folder {
+		mode |= unix.X_OK
+	}
+	return fromUnix(unix.Faccessat(unix.AT_FDCWD, path, mode, unix.AT_EACCESS))
+}
+
 // HardLimit returns the hard limit of a resource of the calling process. See getrlimit(2).
 func HardLimit(resource int) (uint64, error) {
 	var l unix.Rlimit

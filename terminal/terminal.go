@@ -25,13 +25,15 @@ type Joint struct {
 	in, out, cell *os.File
 	before        *term.State
 	done          chan struct{}
+	lost          chan struct{} // closed when nobody takes the output any more
+	err           error         // why; read after done or lost
 	close         sync.Once
 }
 
 // Join puts the caller's terminal into raw mode and starts to copy. An input that is no terminal is passed on as it is, and then nothing has
 // to be put back.
 func Join(in, out, cell *os.File) (*Joint, error) {
-	j := &Joint{in: in, out: out, cell: cell, done: make(chan struct{})}
+	j := &Joint{in: in, out: out, cell: cell, done: make(chan struct{}), lost: make(chan struct{})}
 	j.Resize()
 	if term.IsTerminal(int(in.Fd())) {
 		var err error
@@ -52,9 +54,12 @@ func Join(in, out, cell *os.File) (*Joint, error) {
 	}()
 	go func() {
 		defer close(j.done)
+		to := taker{to: out}
 		// EIO is how a terminal says that its other side is gone (ioctl_tty(2)).
-		if _, err := io.Copy(out, cell); err != nil && !errors.Is(err, syscall.EIO) {
-			return
+		if io.Copy(&to, cell); to.err != nil {
+			j.err = to.err
+			close(j.lost)
+			io.Copy(io.Discard, cell) // a full terminal would stop the command
 		}
 	}()
 	return j, nil
@@ -72,8 +77,18 @@ func (j *Joint) Resize() {
 	}
 }
 
-// Drain waits until everything that the cell wrote was passed on. Every process of the cell must have ended.
-func (j *Joint) Drain() { <-j.done }
+// Lost is closed when the output cannot be passed on any more: its reader is gone, or its disk is full. What follows is thrown away.
+func (j *Joint) Lost() <-chan struct{} { return j.lost }
+
+// Drain waits until everything that the cell wrote was passed on. Every process of the cell must have ended. A reader that went away is no
+// error.
+func (j *Joint) Drain() error {
+	<-j.done
+	if j.err != nil && !errors.Is(j.err, syscall.EPIPE) {
+		return fmt.Errorf("passing on the command's output: %w", j.err)
+	}
+	return nil
+}
 
 // Suspend puts the caller's terminal back for a while; the returned function makes it raw again.
 func (j *Joint) Suspend() (resume func()) {
@@ -104,4 +119,16 @@ func (l *lastByte) Write(p []byte) (int, error) {
 		l.b = p[len(p)-1]
 	}
 	return l.to.Write(p)
+}
+
+// taker remembers why it could not write.
+type taker struct {
+	to  io.Writer
+	err error
+}
+
+func (t *taker) Write(p []byte) (int, error) {
+	n, err := t.to.Write(p)
+	t.err = err
+	return n, err
 }

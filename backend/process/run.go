@@ -122,6 +122,7 @@ func (c *processCell) gone() (cell.Outcome, error) {
 	o := cell.Outcome{Code: -1, Signal: s.Signal, Started: c.started, Duration: time.Since(c.started),
 		User: s.Usage.User, System: s.Usage.System, MaxRSS: s.Usage.MaxRSS, Read: s.Usage.InBlocks, Written: s.Usage.OutBlocks}
 	if s.Signal == 0 {
+		o.Signal = sysabi.SIGKILL // what the kernel does to all others when PID 1 ends
 		return o, fmt.Errorf("waiting for the command: the cell's first process ended with %s", s)
 	}
 	return o, nil

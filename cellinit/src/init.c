@@ -281,7 +281,10 @@ void init(long *stack)
 	start();
 	for (;;) {
 		struct pollfd p[2] = { { HOST, POLLIN, 0 }, { events, POLLIN, 0 } };
-		sys4(NR_ppoll, p, 2, 0, 0);
+		/* The command may lower init's limit of open files, below which ppoll fails for good: then the cell ends. */
+		long n = sys4(NR_ppoll, p, 2, 0, 0);
+		if (n < 0 && n != -EINTR)
+			quit(EXIT_GONE);
 		if (p[1].revents) {
 			u8 info[128];
 			sys3(NR_read, events, info, sizeof info);

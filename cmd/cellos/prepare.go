@@ -7,6 +7,7 @@ import (
 
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/document"
+	"cellos.io/cellos/evidence/keys"
 	"cellos.io/cellos/host"
 	"cellos.io/cellos/plan"
 )
@@ -96,7 +97,7 @@ func (a *asked) planned(env environment) (*authority.Authority, *plan.Plan, erro
 	if err != nil {
 		return nil, nil, a.refused(exitUsage, split(err))
 	}
-	h, err := host.Describe(plan.Paths(auth))
+	h, err := host.Describe(plan.Paths(auth), private(env)...)
 	if err != nil {
 		return nil, nil, failure{exitRefused, []error{err}}
 	}
@@ -105,6 +106,15 @@ func (a *asked) planned(env environment) (*authority.Authority, *plan.Plan, erro
 		return nil, nil, a.refused(exitRefused, split(err))
 	}
 	return auth, p, nil
+}
+
+// private are the folders in which cellos keeps what no command may touch.
+func private(env environment) []string {
+	state, err := stateDir(env)
+	if err != nil {
+		return nil // a run is refused for that; explain has no record to keep
+	}
+	return []string{state, keys.Dir(env.getenv, state)}
 }
 
 // refused puts refusals into the words of whoever asked: fields of a document, or flags.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path"
+	"runtime"
 	"syscall"
 
 	"cellos.io/cellos/authority"
@@ -91,18 +92,18 @@ func runCommand(args []string, env environment, ui *console) error {
 // run lives the run and tells the person what went wrong.
 func (a *asked) run(env environment, ui *console, runID, events string) error {
 	listening := listen()
-	signing := inBackground(func() (evidence.Signer, error) { return signer(env, ui) })
-	auth, p, err := a.planned(env)
-	if err != nil {
-		return err
-	}
 	state, err := record.StateDir(env.getenv, os.Geteuid(), os.TempDir())
 	if err != nil {
 		return failure{exitRefused, []error{withText("no evidence, no execution: "+err.Error(), "set CELLOS_STATE to a folder of your own")}}
 	}
-	key, err := signing()
+	// The key is there before the plan is made: a plan keeps it out of the cell.
+	key, err := signer(env, ui)
 	if err != nil {
 		return failure{exitRefused, []error{err}}
+	}
+	auth, p, err := a.planned(env)
+	if err != nil {
+		return err
 	}
 	outputs, err := sinks(events, env)
 	if err != nil {
@@ -117,7 +118,7 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 		Document: a.doc, Bytes: a.data, Authority: auth, Plan: p, Backend: process.Backend{},
 		Streams: stream.Ends{In: env.in, Out: env.out, Err: env.err},
 		Signals: signals,
-		Stop:    func() { syscall.Kill(syscall.Getpid(), syscall.SIGSTOP) },
+		Stop:    stop,
 		State:   state, RunID: runID, Outputs: outputs,
 		Signer: key, Durable: a.durable,
 		Trust: supervisor.Trust{KeysetID: evidence.DefaultKeysetID, ResolverKid: evidence.DefaultResolverKid},
@@ -127,6 +128,15 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 		return nil
 	}
 	return status(end.Code)
+}
+
+// stop stops this process, and returns when it was continued. The signal goes to the calling thread, which takes it before it leaves
+// the system call; one to the process may be taken by another thread, while this one goes on for a while (kernel/signal.c:
+// complete_signal).
+func stop() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	syscall.Tgkill(syscall.Getpid(), syscall.Gettid(), syscall.SIGSTOP)
 }
 
 // listen begins to take signals. It takes the runtime as long as the whole plan takes us, so both go on at once.
@@ -139,23 +149,6 @@ func listen() <-chan chan os.Signal {
 		ready <- signals
 	}()
 	return ready
-}
-
-// inBackground begins something at once; the returned function waits for it.
-func inBackground[T any](f func() (T, error)) func() (T, error) {
-	type result struct {
-		v   T
-		err error
-	}
-	done := make(chan result, 1)
-	go func() {
-		v, err := f()
-		done <- result{v, err}
-	}()
-	return func() (T, error) {
-		r := <-done
-		return r.v, r.err
-	}
 }
 
 // sinks opens what --events names.
