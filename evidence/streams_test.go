@@ -25,8 +25,6 @@ type recorder struct {
 	doc    []byte
 	hash   string // of doc, in hexadecimal
 	digest string // canonical digest of the case's spec, as the stored stream has it
-	failed string // reason of destroyed
-	exit   int
 	argv   []string
 	at     evidence.Event // started
 }

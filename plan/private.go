@@ -41,16 +41,6 @@ func (p *planner) hidden(t tree, at string) bool {
 	})
 }
 
-// innermost returns the tree that a place belongs to.
-func (p *planner) innermost(at string) (in tree, ok bool) {
-	for _, t := range p.trees {
-		if authority.Below(at, t.at) && (!ok || len(t.at) > len(in.at)) {
-			in, ok = t, true
-		}
-	}
-	return in, ok
-}
-
 // covered reports whether something of the supervisor's is covered.
 func (p *planner) covered() bool {
 	for _, t := range p.trees {

@@ -1,6 +1,7 @@
 package seccomp
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -94,4 +95,38 @@ func (a Action) String() string {
 		name += " " + strconv.Itoa(int(a.Data()))
 	}
 	return name
+}
+
+// ParseAction reads what String writes: allow, log, notify, kill_process, kill_thread, "errno NAME", "errno NUMBER", trap and trace, the
+// last two with a number after them if need be.
+func ParseAction(s string) (Action, error) {
+	word, rest, more := strings.Cut(s, " ")
+	plain := map[string]Action{"allow": Allow, "log": Log, "notify": Notify, "kill_process": KillProcess, "kill_thread": KillThread, "trap": Trap, "trace": Trace}
+	if a, ok := plain[word]; ok && !more {
+		return a, nil
+	} else if ok {
+		if n, err := strconv.ParseUint(rest, 10, 16); err == nil {
+			return a | Action(n), nil
+		}
+	}
+	if word == "errno" {
+		if n, err := strconv.ParseUint(rest, 10, 16); err == nil && n <= MaxErrno {
+			return errnoAction | Action(n), nil
+		}
+		for e := sysabi.Errno(1); e < 200; e++ {
+			if e.Name() == rest {
+				return Errno(e), nil
+			}
+		}
+		switch rest {
+		case "EWOULDBLOCK":
+			return Errno(sysabi.EAGAIN), nil
+		case "EDEADLK":
+			return Errno(sysabi.EDEADLOCK), nil
+		case "EOPNOTSUPP":
+			return Errno(sysabi.ENOTSUP), nil
+		}
+		return 0, fmt.Errorf("%q is no error number: it must be a name such as EPERM, or 0 to %d", rest, MaxErrno)
+	}
+	return 0, fmt.Errorf("%q is no action: it must be allow, \"errno NAME\", kill_process, kill_thread, trap, notify, trace or log", s)
 }

@@ -91,7 +91,7 @@ func Connect(e Ends, o Options) (*Relay, error) {
 		return nil
 	}()
 	if err != nil {
-		r.closeInner()
+		r.closeAll()
 		return nil, fmt.Errorf("making pipes for the standard streams: %w", err)
 	}
 	return r, nil
@@ -131,7 +131,9 @@ func Terminal(f *os.File) bool {
 // Start closes the cell's ends here and begins to carry. The cell must have its copies.
 func (r *Relay) Start() {
 	r.closeInner()
-	for _, p := range r.copies {
+	copies := r.copies
+	r.copies = nil // each closes its own end
+	for _, p := range copies {
 		if p.input {
 			go p.carryInput()
 			continue
@@ -145,6 +147,19 @@ func (r *Relay) closeInner() {
 		f.Close()
 	}
 	r.inner = nil
+}
+
+// closeAll closes what nobody carries.
+func (r *Relay) closeAll() {
+	r.closeInner()
+	for _, p := range r.copies {
+		if p.input {
+			p.to.Close()
+		} else {
+			p.from.Close()
+		}
+	}
+	r.copies = nil
 }
 
 // carryInput ends when either side does. It is not waited for: reading a terminal cannot be interrupted.
@@ -205,7 +220,7 @@ func (r *Relay) fail(err error) {
 // Finish waits until everything that the cell wrote was passed on, and returns the first error in doing so. The cell must
 // have ended.
 func (r *Relay) Finish() error {
-	r.closeInner()
+	r.closeAll()
 	r.out.Wait()
 	r.errMu.Lock()
 	defer r.errMu.Unlock()

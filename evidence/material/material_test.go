@@ -44,7 +44,11 @@ func TestPublishedVectors(t *testing.T) {
 		t.Fatal(err)
 	}
 	number := func(s string) *big.Int { n, _ := new(big.Int).SetString(s, 10); return n }
-	key := &ecdsa.PublicKey{Curve: elliptic.P256(), X: number(v.Key.X), Y: number(v.Key.Y)}
+	point := append([]byte{4}, append(number(v.Key.X).FillBytes(make([]byte, 32)), number(v.Key.Y).FillBytes(make([]byte, 32))...)...) // SEC 1, uncompressed
+	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
+	if err != nil {
+		t.Fatal(err)
+	}
 	attribute := func(m map[string]json.RawMessage, name string) (s string) { json.Unmarshal(m[name], &s); return s }
 	cores := 0
 	for _, c := range v.Cases {

@@ -40,7 +40,7 @@ type cached struct {
 const maxNodes = 1 << 20
 
 func newDiagrams() *diagrams {
-	d := &diagrams{nodes: make([]node, maxTerminals, 1<<14), table: make([]ref, 1<<15), cache: make([]cached, 1<<18)}
+	d := &diagrams{nodes: make([]node, maxTerminals, 1<<12), table: make([]ref, 1<<12), cache: make([]cached, 1<<10)}
 	for i := range d.nodes {
 		d.nodes[i].bit = terminalBit
 	}
@@ -88,7 +88,13 @@ func (d *diagrams) grow() {
 		}
 		d.table[i] = ref(r)
 	}
+	if n := len(d.table) / 2; n <= maxCache {
+		d.cache = make([]cached, n)
+	}
 }
+
+// maxCache is how many results are remembered at most. More was not faster on the programs of the tests.
+const maxCache = 1 << 18
 
 // variable is the diagram of one bit of the input.
 func (d *diagrams) variable(bit uint32) ref { return d.make(bit, no, yes) }

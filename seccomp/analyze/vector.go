@@ -11,18 +11,6 @@ func constant(k uint32) vector {
 	return v
 }
 
-// value returns the number if the vector is the same for every input.
-func (v *vector) value() (uint32, bool) {
-	var k uint32
-	for i, b := range v {
-		if b > yes {
-			return 0, false
-		}
-		k |= uint32(b) << i
-	}
-	return k, true
-}
-
 // word is the vector of a word of the input whose highest bit is first.
 func (d *diagrams) word(first uint32) vector {
 	var v vector
