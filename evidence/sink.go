@@ -25,8 +25,10 @@ type File struct {
 
 // OpenFile opens or creates path for appending. perm is subject to the umask: 0600 for a run's own record, 0666 for
 // the documented mirror file.
+//
+// The path may lie where a command could write before: a symbolic link is refused, and a FIFO that nobody reads does not hold the run up.
 func OpenFile(path string, perm os.FileMode) (*File, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, perm)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, perm)
 	if err != nil {
 		return nil, cause("opening", path, err)
 	}

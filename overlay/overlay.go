@@ -28,7 +28,7 @@ type Change struct {
 	Kind   Kind
 	Mode   fs.FileMode // permission bits
 	Size   int64       // bytes, of a regular file or the text of a symbolic link
-	SHA256 string      // lower-case hex, of the content of a regular file or the text of a symbolic link; else ""
+	SHA256 string      // lower-case hex, of the content of a regular file within the limit, or the text of a symbolic link; else ""
 }
 
 // What happened to a path.
@@ -56,13 +56,16 @@ const (
 
 // Limits bound the work. Zero means the default.
 type Limits struct {
-	Entries int // changes that are listed, default 10000; the rest is only counted
+	Entries int   // changes that are listed, default 10000; the rest is only counted
+	Bytes   int64 // bytes that are read for digests, default 2 GiB; what lies beyond has no digest
+	Depth   int   // folders within folders, default 256; what lies deeper is not listed
 }
 
 // A List is what changed, sorted by path.
 type List struct {
 	Changes []Change
-	Total   int // all changes, also those that are not listed
+	Total   int  // all changes that were seen, also those that are not listed
+	Deeper  bool // something lies deeper than the limit and was not looked at
 }
 
 // Changes lists what is in the upper layer dir. Lower is the path of the lower layer on the host, "" if there is none; it only
@@ -71,12 +74,24 @@ func Changes(dir *os.File, lower string, l Limits) (List, error) {
 	if l.Entries == 0 {
 		l.Entries = 10000
 	}
+	if l.Bytes == 0 {
+		l.Bytes = 2 << 30
+	}
+	if l.Depth == 0 {
+		l.Depth = 256
+	}
+	// The command may have closed the folder to its owner, who is the reader here.
+	if fi, err := dir.Stat(); err == nil && fi.Mode().Perm()&0o500 != 0o500 {
+		if err := dir.Chmod(fi.Mode().Perm() | 0o700); err != nil {
+			return List{}, fmt.Errorf("opening the folder of changes: %w", err)
+		}
+	}
 	root, err := os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", dir.Fd()))
 	if err != nil {
 		return List{}, fmt.Errorf("opening the folder of changes: %w", err)
 	}
 	defer root.Close()
-	w := walker{root: root, lower: lower, max: l.Entries}
+	w := walker{root: root, lower: lower, max: l.Entries, bytes: l.Bytes, depth: l.Depth}
 	if err := w.dir(".", lower != ""); err != nil {
 		return List{}, err
 	}
@@ -87,11 +102,19 @@ type walker struct {
 	root  *os.Root
 	lower string
 	max   int
+	bytes int64 // that may still be read
+	depth int   // that may still be entered
 	list  List
 }
 
 // dir walks one folder. Below reports whether the lower layer shows through it.
 func (w *walker) dir(name string, below bool) error {
+	if w.depth == 0 {
+		w.list.Deeper = true
+		return nil
+	}
+	w.depth--
+	defer func() { w.depth++ }()
 	entries, err := w.read(name)
 	if err != nil {
 		return fmt.Errorf("listing changes in %s: %w", name, err)
@@ -121,7 +144,9 @@ func (w *walker) dir(name string, below bool) error {
 			descend = descend && !opaque
 		case File:
 			c.Size = fi.Size()
-			if len(w.list.Changes) < w.max {
+			// The size counts, not the blocks: the holes of a sparse file are read too.
+			if len(w.list.Changes) < w.max && c.Size <= w.bytes {
+				w.bytes -= c.Size
 				if c.SHA256, err = w.digest(p); err != nil {
 					return fmt.Errorf("reading changed file %q: %w", p, err)
 				}

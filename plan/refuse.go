@@ -46,6 +46,9 @@ func (p *planner) host() {
 	if !h.Kernel.AtLeast(5, 14) {
 		p.refuse("", fmt.Sprintf("the kernel is %s; cells need Linux 5.14 (mount_setattr, process limits per user namespace)", h.Kernel), "run a newer kernel")
 	}
+	if h.OpenMax < 128 {
+		p.refuse("", fmt.Sprintf("the limit of open files is %d; building a cell needs 128", h.OpenMax), "raise the hard limit (ulimit -Hn)")
+	}
 	if h.UserNS != "" {
 		p.refuse("", "user namespaces cannot be made here: "+h.UserNS, userNSRemedy(h.UserNS))
 	}

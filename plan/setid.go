@@ -39,7 +39,7 @@ func (p *planner) writesOnHost() bool {
 }
 
 // setIDPolicy denies every call that can set the bits. mkdir(2) ignores them; openat2(2) takes its mode by a pointer that no filter
-// can follow, and its callers fall back to openat(2).
+// can follow, and its callers fall back to openat(2); io_uring opens files where no filter looks.
 func setIDPolicy() *seccomp.Policy {
 	const bits = 0o6000
 	const creates = 0o100 | 0o20000000 // O_CREAT, __O_TMPFILE
@@ -58,6 +58,6 @@ func setIDPolicy() *seccomp.Policy {
 		mode(2, "fchmodat", "fchmodat2", "mknodat"),
 		open(1, 2, "open"),
 		open(2, 3, "openat"),
-		{Names: []string{"openat2"}, Else: seccomp.Errno(sysabi.ENOSYS)},
+		{Names: []string{"openat2", "io_uring_setup", "io_uring_enter", "io_uring_register"}, Else: seccomp.Errno(sysabi.ENOSYS)},
 	}}
 }

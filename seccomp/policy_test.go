@@ -64,7 +64,7 @@ func randomPolicy(r *rand.Rand) *Policy {
 func TestRandomPolicies(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 10))
 	arches := sysabi.Arches()
-	n := 3000
+	n := 1500
 	if testing.Short() {
 		n = 300
 	}

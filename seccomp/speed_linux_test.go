@@ -13,8 +13,12 @@ import (
 
 // filters are what the tables of docs/seccomp.md compare. They must let the thread of a Go program live.
 func filters(t testing.TB) (names []string, programs map[string]Program) {
-	programs = map[string]Program{"none": nil, "ret ALLOW": {{Code: opRet, K: uint32(Allow)}}}
-	names = []string{"none", "ret ALLOW"}
+	programs = map[string]Program{
+		"none":               nil,
+		"ret ALLOW":          {{Code: opRet, K: uint32(Allow)}},
+		"ld arg0; ret ALLOW": {{Code: opLoad, K: offArgs}, {Code: opRet, K: uint32(Allow)}}, // the least that is not cached
+	}
+	names = []string{"none", "ret ALLOW", "ld arg0; ret ALLOW"}
 	for _, name := range []string{"baseline", "hardened", "hardened+net-none"} {
 		raw, err := ProfileBytes(name, sysabi.NativeArch())
 		if err != nil {
@@ -67,6 +71,8 @@ func onThread(t testing.TB, p Program, f func(attach time.Duration)) {
 	}
 }
 
+// call makes a system call again and again. The checked one below is socket(AF_UNIX, a flag that does not exist, 0), which every filter here
+// looks into and lets pass, and which the kernel then refuses at once.
 func call(name string, args ...uintptr) func() {
 	nr, _ := sysabi.NativeArch().Number(name)
 	var all [6]uintptr
@@ -79,7 +85,7 @@ func BenchmarkCall(b *testing.B) {
 	for _, name := range names {
 		for what, f := range map[string]func(){
 			"cached":  call("getppid"),
-			"checked": call("personality", 0xffffffff),
+			"checked": call("socket", 1, 0x100),
 		} {
 			b.Run(name+"/"+what, func(b *testing.B) {
 				onThread(b, programs[name], func(time.Duration) {
@@ -100,7 +106,8 @@ func TestSpeed(t *testing.T) {
 	}
 	names, programs := filters(t)
 	type row struct{ attach, cached, checked time.Duration }
-	const rounds, calls = 15, 100000
+	// Short windows: the fastest of many is one in which the machine did nothing else.
+	const rounds, windows, calls = 20, 50, 1000
 	best := map[string]*row{}
 	least := func(d *time.Duration, n time.Duration) {
 		if *d == 0 || n < *d {
@@ -119,12 +126,14 @@ func TestSpeed(t *testing.T) {
 				for _, m := range []struct {
 					to *time.Duration
 					f  func()
-				}{{&r.cached, call("getppid")}, {&r.checked, call("personality", 0xffffffff)}} {
-					start := time.Now()
-					for range calls {
-						m.f()
+				}{{&r.cached, call("getppid")}, {&r.checked, call("socket", 1, 0x100)}} {
+					for range windows {
+						start := time.Now()
+						for range calls {
+							m.f()
+						}
+						least(m.to, time.Since(start)*10/calls)
 					}
-					least(m.to, time.Since(start)*10/calls)
 				}
 			})
 		}
@@ -138,8 +147,10 @@ func TestSpeed(t *testing.T) {
 	if hardened.cached > allow.cached*115/100 {
 		t.Errorf("an allowed call takes %v/10 under hardened, %v/10 under ret ALLOW", hardened.cached, allow.cached)
 	}
-	if more := hardened.checked - allow.checked; more > 200*time.Nanosecond+allow.checked/20 {
-		t.Errorf("a checked call takes %v/10 more than under ret ALLOW", more)
+	// On some machines a filter that does nothing but look at an argument costs more than 20 ns: then ours may cost 5 more than it.
+	more, least1 := hardened.checked-allow.checked, best["ld arg0; ret ALLOW"].checked-allow.checked
+	if more > max(200*time.Nanosecond, least1+50*time.Nanosecond) {
+		t.Errorf("a checked call takes %v/10 more than under ret ALLOW, the least filter %v/10", more, least1)
 	}
 	if hardened.attach > 100*time.Microsecond {
 		t.Errorf("attaching takes %v", hardened.attach)

@@ -1,5 +1,7 @@
-// Package stream carries a command's standard streams past the supervisor where they may not go straight into the cell: a
-// terminal of the caller, an output with a limit, an output whose owner the cell is not.
+// Package stream carries a command's standard streams past the supervisor. Outputs are always carried: the open file of the caller
+// stays outside, so that the command cannot seek in it, switch off its appending, read it back or change its times. An input is carried
+// only where it is a terminal; a file or a pipe goes into the cell as it is, because reading ahead would take what the command leaves to
+// the next reader.
 //
 //	r, err := stream.Connect(stream.Ends{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, stream.Options{Limit: 1 << 20})
 //	// r.Cell goes to the cell; after the cell has its copies:
@@ -25,7 +27,7 @@ import (
 // Ends are the three standard streams. A nil one is empty.
 type Ends struct{ In, Out, Err *os.File }
 
-// Options say when outputs are carried. A stream that is a terminal is always carried: a cell never has the caller's terminal.
+// Options say how outputs are carried.
 type Options struct {
 	Limit int64  // bytes on Out and Err together; 0 means no limit
 	Owner *Owner // give the pipes of the outputs to this user, so that the command can open /dev/stdout; nil: not
@@ -58,7 +60,18 @@ type pump struct {
 func Connect(e Ends, o Options) (*Relay, error) {
 	r := &Relay{Cell: e, opt: o}
 	r.left.Store(o.Limit)
-	carry := func(f *os.File) bool { return f != nil && (o.Limit > 0 || o.Owner != nil || Terminal(f)) }
+	for _, x := range []struct {
+		name string
+		f    *os.File
+	}{{"input", e.In}, {"output", e.Out}, {"error", e.Err}} {
+		if x.f == nil {
+			continue
+		}
+		if fi, err := x.f.Stat(); err == nil && fi.IsDir() {
+			return nil, fmt.Errorf("standard %s is a folder: a command could enter it", x.name)
+		}
+	}
+	carry := func(f *os.File) bool { return f != nil }
 	err := func() error {
 		if e.In != nil && Terminal(e.In) {
 			in, out, err := os.Pipe()

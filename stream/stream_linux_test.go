@@ -88,21 +88,6 @@ func (e Ends) close() {
 	}
 }
 
-func TestNothingIsCarriedWithoutReason(t *testing.T) {
-	in, _ := pipe(t)
-	out, err := file(t), file(t)
-	r, cerr := Connect(Ends{in, out, err}, Options{})
-	must(t, cerr)
-	if r.Cell != (Ends{in, out, err}) {
-		t.Errorf("the cell gets %+v", r.Cell)
-	}
-	r.Start()
-	must(t, r.Finish())
-	if r, err := Connect(Ends{}, Options{Limit: 1, Owner: &Owner{}}); err != nil || r.Cell != (Ends{}) {
-		t.Errorf("streams out of nothing: %+v, %v", r.Cell, err)
-	}
-}
-
 func random(n int) []byte {
 	r := rand.New(rand.NewPCG(7, 7))
 	b := make([]byte, n)
@@ -354,20 +339,6 @@ func TestTerminalsAreCarried(t *testing.T) {
 	if _, err := io.ReadFull(screen, b[:7]); err != nil || string(b[:7]) != "one two" {
 		t.Errorf("the screen shows %q, %v", b[:7], err)
 	}
-}
-
-// TestOneTerminalAmongStreams: only that one is carried.
-func TestOneTerminalAmongStreams(t *testing.T) {
-	_, user := ptyPair(t)
-	in, _ := pipe(t)
-	out := file(t)
-	r, err := Connect(Ends{in, out, user}, Options{})
-	must(t, err)
-	if r.Cell.In != in || r.Cell.Out != out || r.Cell.Err == user || r.Cell.Err == out {
-		t.Errorf("%+v", r.Cell)
-	}
-	r.Start()
-	must(t, r.Finish())
 }
 
 func descriptors(t testing.TB) int {

@@ -233,7 +233,7 @@ func (l *life) files() error {
 		if err != nil {
 			return err
 		}
-		f.Total, f.Truncated = list.Total, list.Total > len(list.Changes)
+		f.Total, f.Truncated = list.Total, list.Deeper || list.Total > len(list.Changes)
 		for _, c := range list.Changes {
 			f.Changes = append(f.Changes, evidence.FileChange{
 				Path: c.Path, Change: string(c.What), Kind: string(c.Kind), Mode: uint32(c.Mode & fs.ModePerm), SizeBytes: c.Size, SHA256: c.SHA256,

@@ -26,14 +26,14 @@ const (
 const X32_SYSCALL_BIT = 0x40000000
 
 var arches = [...]Arch{
-	{"amd64", "x86_64", AUDIT_ARCH_X86_64, []uint32{AUDIT_ARCH_I386}, calls{callsAMD64[:], callsAMD64ByNumber[:]}},
-	{"arm64", "aarch64", AUDIT_ARCH_AARCH64, []uint32{AUDIT_ARCH_ARM}, calls{callsARM64[:], callsARM64ByNumber[:]}},
-	{"riscv64", "riscv64", AUDIT_ARCH_RISCV64, []uint32{AUDIT_ARCH_RISCV32}, calls{callsRISCV64[:], callsRISCV64ByNumber[:]}},
+	{"amd64", "x86_64", AUDIT_ARCH_X86_64, []uint32{AUDIT_ARCH_I386}, calls{callsAMD64, callsAMD64ByNumber}},
+	{"arm64", "aarch64", AUDIT_ARCH_AARCH64, []uint32{AUDIT_ARCH_ARM}, calls{callsARM64, callsARM64ByNumber}},
+	{"riscv64", "riscv64", AUDIT_ARCH_RISCV64, []uint32{AUDIT_ARCH_RISCV32}, calls{callsRISCV64, callsRISCV64ByNumber}},
 }
 
 var (
-	i386 = calls{calls386[:], calls386ByNumber[:]}
-	x32  = calls{callsX32[:], callsX32ByNumber[:]}
+	i386 = calls{calls386, calls386ByNumber}
+	x32  = calls{callsX32, callsX32ByNumber}
 )
 
 // ArchByName finds an architecture by Go's name for it (amd64, arm64, riscv64) or uname's (x86_64, aarch64).

@@ -40,8 +40,8 @@ func (Backend) Build(ctx context.Context, p *plan.Plan, s cell.Streams) (cell.Ce
 	own, ownErr := ownNamespaces(p.Namespaces) // while the child executes the table
 	c.own = own
 	err := errors.Join(c.proc.Executed(), ownErr)
-	if !stop() && err == nil {
-		err = context.Cause(ctx)
+	if !stop() {
+		err = context.Cause(ctx) // what was killed says only that it was
 	}
 	if err != nil {
 		c.Destroy()

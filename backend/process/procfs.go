@@ -4,6 +4,7 @@ package process
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -37,22 +38,26 @@ func parseStatus(text string) (status, error) {
 		return n
 	}
 	ids := func(v string) (ids [4]uint32) {
-		for i, f := range strings.Fields(v) {
-			if i < 4 {
-				n, e := strconv.ParseUint(f, 10, 32)
-				if e != nil && err == nil {
-					err = e
-				}
-				ids[i] = uint32(n)
+		f := strings.Fields(v)
+		if len(f) != len(ids) && err == nil {
+			err = fmt.Errorf("%d ids", len(f))
+		}
+		for i := range min(len(f), len(ids)) {
+			n, e := strconv.ParseUint(f[i], 10, 32)
+			if e != nil && err == nil {
+				err = e
 			}
+			ids[i] = uint32(n)
 		}
 		return ids
 	}
-	found := 0
+	missing := []string{"Uid", "Gid", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp"}
 	for line := range strings.Lines(text) {
 		name, value, _ := strings.Cut(line, ":")
 		value = strings.TrimSpace(value)
-		found++
+		if i := slices.Index(missing, name); i >= 0 {
+			missing = slices.Delete(missing, i, i+1)
+		}
 		switch name {
 		case "Uid":
 			s.uids = ids(value)
@@ -74,12 +79,10 @@ func parseStatus(text string) (status, error) {
 			s.seccomp = number(value)
 		case "Seccomp_filters":
 			s.filters = number(value)
-		default:
-			found--
 		}
 	}
-	if err == nil && found < 9 {
-		err = fmt.Errorf("only %d of the expected lines", found)
+	if err == nil && len(missing) > 0 {
+		err = fmt.Errorf("no line %s", missing[0])
 	}
 	if err != nil {
 		return s, fmt.Errorf("reading process status: %w", err)
@@ -98,8 +101,9 @@ func parseMountinfo(text string) (map[string]mounted, error) {
 	table := map[string]mounted{}
 	for line := range strings.Lines(text) {
 		before, after, ok := strings.Cut(line, " - ")
-		f, g := strings.Fields(before), strings.Fields(after)
-		if !ok || len(f) < 6 || len(g) < 1 {
+		// Not Fields: the kernel escapes the four blanks of ASCII, and a path may have others of Unicode's.
+		f, g := strings.Split(before, " "), strings.Split(after, " ")
+		if !ok || len(f) < 6 || len(g) < 3 {
 			return nil, fmt.Errorf("reading mountinfo: strange line %q", line)
 		}
 		m := mounted{fstype: g[0], options: map[string]bool{}}

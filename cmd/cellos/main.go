@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 func main() {
@@ -17,7 +18,7 @@ func main() {
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		getenv:  os.Getenv,
 		environ: os.Environ,
-		getwd:   os.Getwd,
+		getwd:   syscall.Getwd, // not os.Getwd: the folder itself, whatever links led the person there
 	}))
 }
 

@@ -170,8 +170,9 @@ func TestBadKeyFiles(t *testing.T) {
 }
 
 func TestDir(t *testing.T) {
+	home := t.TempDir()
 	for _, c := range []struct{ xdg, home, want string }{
-		{"/x", "/h", "/x/cellos/keys"}, {"rel", "/h", "/h/.config/cellos/keys"}, {"", "", "/state/keys"},
+		{"/x", home, "/x/cellos/keys"}, {"rel", home, home + "/.config/cellos/keys"}, {"", "", "/state/keys"},
 	} {
 		got := Dir(func(k string) string { return map[string]string{"XDG_CONFIG_HOME": c.xdg, "HOME": c.home}[k] }, "/state")
 		if got != c.want {

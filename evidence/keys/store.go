@@ -18,7 +18,7 @@ func Dir(getenv func(string) string, stateDir string) string {
 	if p := getenv("XDG_CONFIG_HOME"); filepath.IsAbs(p) {
 		return filepath.Join(p, "cellos", "keys")
 	}
-	if p := getenv("HOME"); filepath.IsAbs(p) {
+	if p := getenv("HOME"); filepath.IsAbs(p) && usable(p) {
 		return filepath.Join(p, ".config", "cellos", "keys")
 	}
 	return filepath.Join(stateDir, "keys")
@@ -256,4 +256,16 @@ func fileName(id string) string { return strings.TrimPrefix(id, "sha256:") }
 // isName reports whether name can be the name of a key: 32 hexadecimal digits.
 func isName(name string) bool {
 	return len(name) == 32 && strings.Trim(name, "0123456789abcdef") == ""
+}
+
+// usable reports whether a home directory is there and this user's to read: daemons have /nonexistent, and who changed its user with
+// setpriv(1) still has the old one's.
+func usable(home string) bool {
+	d, err := os.Open(home)
+	if err != nil {
+		return false
+	}
+	defer d.Close()
+	i, err := d.Stat()
+	return err == nil && i.IsDir()
 }

@@ -89,6 +89,9 @@ func TestHostilePrograms(t *testing.T) {
 	}
 	other := hostile()["everything"]
 	for name, p := range hostile() {
+		if raceEnabled && name != "everything" && name != "orders" {
+			continue // the detector makes these ten times as slow and finds nothing in one goroutine
+		}
 		if err := p.Check(); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}

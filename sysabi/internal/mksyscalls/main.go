@@ -83,7 +83,7 @@ func generate(text, source string) ([]byte, error) {
 // write emits two sorted tables of one architecture: by name, and the positions in it by number.
 func write(b *bytes.Buffer, name string, t []call) {
 	sort.Slice(t, func(i, j int) bool { return t[i].name < t[j].name })
-	fmt.Fprintf(b, "\nvar %s = [...]call{\n", name)
+	fmt.Fprintf(b, "\nvar %s = []call{\n", name)
 	for _, c := range t {
 		fmt.Fprintf(b, "{%q, %d},\n", c.name, c.number)
 	}
@@ -93,7 +93,7 @@ func write(b *bytes.Buffer, name string, t []call) {
 		at[i] = i
 	}
 	sort.Slice(at, func(i, j int) bool { return t[at[i]].number < t[at[j]].number })
-	fmt.Fprintf(b, "\nvar %sByNumber = [...]uint16{", name)
+	fmt.Fprintf(b, "\nvar %sByNumber = []uint16{", name)
 	for i, n := range at {
 		if i%20 == 0 {
 			b.WriteString("\n")
