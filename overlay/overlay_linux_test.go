@@ -177,13 +177,13 @@ func TestUnreadable(t *testing.T) {
 func TestLimit(t *testing.T) {
 	dir := t.TempDir()
 	const n = 20000
+	one := filepath.Join(t.TempDir(), "file") // with 20,000 names, which are faster to make than files
+	must(t, write(one, "", 0o600))
 	for i := range n {
 		if i%1000 == 0 {
 			must(t, os.Mkdir(filepath.Join(dir, fmt.Sprintf("d%02d", i/1000)), 0o755))
 		}
-		f, err := os.Create(filepath.Join(dir, fmt.Sprintf("d%02d/%d", i/1000, i)))
-		must(t, err)
-		f.Close()
+		must(t, os.Link(one, filepath.Join(dir, fmt.Sprintf("d%02d/%d", i/1000, i))))
 	}
 	for _, c := range []struct{ max, listed int }{{0, 10000}, {7, 7}, {1 << 30, n + 20}} {
 		l := changes(t, dir, "", Limits{Entries: c.max})
@@ -214,7 +214,7 @@ func TestOrder(t *testing.T) {
 // TestDeepFolders: a command can nest folders; all are counted.
 func TestDeepFolders(t *testing.T) {
 	dir := t.TempDir()
-	const depth = 200
+	const depth = 300
 	fd, err := syscall.Open(dir, syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
 	must(t, err)
 	for range depth {
@@ -225,9 +225,51 @@ func TestDeepFolders(t *testing.T) {
 		fd = next
 	}
 	syscall.Close(fd)
-	l := changes(t, dir, "", Limits{Entries: 5})
-	if l.Total != depth || len(l.Changes) != 5 {
-		t.Errorf("%d of %d", len(l.Changes), l.Total)
+	for _, c := range []struct {
+		limits        Limits
+		total, listed int
+		deeper        bool
+	}{
+		{Limits{}, 256, 256, true}, {Limits{Depth: 5}, 5, 5, true}, {Limits{Depth: depth}, depth, depth, true}, {Limits{Depth: depth + 1}, depth, depth, false},
+		{Limits{Depth: depth + 1, Entries: 5}, depth, 5, false},
+	} {
+		if l := changes(t, dir, "", c.limits); l.Total != c.total || len(l.Changes) != c.listed || l.Deeper != c.deeper {
+			t.Errorf("%+v: %d of %d, deeper %v", c.limits, len(l.Changes), l.Total, l.Deeper)
+		}
+	}
+}
+
+// TestBytes: what is read for digests is bounded, holes included, and what lies beyond is listed without one.
+func TestBytes(t *testing.T) {
+	dir := t.TempDir()
+	for i, n := range []int64{10, 1 << 40, 10, 11, 0} {
+		name := filepath.Join(dir, fmt.Sprint(i))
+		must(t, write(name, "", 0o600), os.Truncate(name, n))
+	}
+	digests := func(l List) (s string) {
+		for _, c := range l.Changes {
+			s += map[bool]string{true: "-", false: "x"}[c.SHA256 == ""]
+		}
+		return s
+	}
+	for limit, want := range map[int64]string{0: "x-xxx", 20: "x-x-x", 19: "x---x", 30: "x-x-x", 31: "x-xxx"} {
+		l := changes(t, dir, "", Limits{Bytes: limit})
+		if got := digests(l); got != want || l.Total != 5 || l.Changes[1].Size != 1<<40 {
+			t.Errorf("limit %d: %s, want %s (%+v)", limit, got, want, l)
+		}
+	}
+}
+
+// TestClosedTop: the command may close the folder itself to its owner, who is the reader here.
+func TestClosedTop(t *testing.T) {
+	dir := t.TempDir()
+	must(t, write(filepath.Join(dir, "f"), "x", 0o600))
+	d, err := os.Open(dir)
+	must(t, err, os.Chmod(dir, 0))
+	defer d.Close()
+	t.Cleanup(func() { os.Chmod(dir, 0o700) })
+	if l, err := Changes(d, "", Limits{}); err != nil || l.Total != 1 {
+		t.Errorf("%+v, %v", l, err)
 	}
 }
 

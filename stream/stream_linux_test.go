@@ -88,6 +88,41 @@ func (e Ends) close() {
 	}
 }
 
+// TestWhatIsCarried: the caller's open outputs stay outside, in whatever form; an input that is no terminal goes in as it is.
+func TestWhatIsCarried(t *testing.T) {
+	in, _ := pipe(t)
+	_, sink := pipe(t)
+	for _, x := range []Ends{{in, file(t), file(t)}, {in, sink, file(t)}, {file(t), nil, sink}, {nil, file(t), nil}, {in, nil, nil}, {}} {
+		r, err := Connect(x, Options{})
+		must(t, err)
+		if r.Cell.In != x.In || (r.Cell.Out == nil) != (x.Out == nil) || (r.Cell.Err == nil) != (x.Err == nil) ||
+			x.Out != nil && r.Cell.Out == x.Out || x.Err != nil && r.Cell.Err == x.Err {
+			t.Errorf("of %+v the cell gets %+v", x, r.Cell)
+		}
+		r.Start()
+		must(t, r.Finish())
+	}
+}
+
+// TestFolders: a descriptor of a folder is a way into the host's files.
+func TestFolders(t *testing.T) {
+	dir, err := os.Open(t.TempDir())
+	must(t, err)
+	defer dir.Close()
+	before := descriptors(t)
+	for name, x := range map[string]Ends{"input": {In: dir}, "output": {In: dir, Out: dir}, "error": {Out: file(t), Err: dir}} {
+		if name == "output" {
+			x.In = nil
+		}
+		if _, err := Connect(x, Options{}); err == nil || !strings.Contains(err.Error(), "standard "+name+" is a folder") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n := descriptors(t); n > before+1 { // the file
+		t.Errorf("%d descriptors, %d before", n, before)
+	}
+}
+
 func random(n int) []byte {
 	r := rand.New(rand.NewPCG(7, 7))
 	b := make([]byte, n)

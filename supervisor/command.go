@@ -23,10 +23,11 @@ const (
 
 // An ending is the first reason to end the command.
 type ending struct {
-	mu  sync.Mutex
-	why int
-	sig int
-	act func() // ends the command; set when it runs
+	mu   sync.Mutex
+	why  int
+	sig  int
+	once sync.Once // act is called
+	act  func()    // ends the command; set when it runs
 }
 
 func (e *ending) set(why, sig int) (first bool) {
@@ -109,13 +110,16 @@ func (l *life) watch(ctx context.Context, joint *terminal.Joint) error {
 	go func() {
 		var err error
 		l.outcome, err = l.cell.Wait()
+		if err != nil && l.outcome.Signal == 0 {
+			l.outcome.Code = -1 // nobody knows how it ended
+		}
 		ended <- err
 	}()
 	output := make(chan struct{})
 	l.why.mu.Lock()
-	l.why.act = func() { close(output) }
+	l.why.act = func() { l.why.once.Do(func() { close(output) }) } // full may be between its two looks at the lock
 	if l.why.why == byOutput {
-		close(output)
+		l.why.act()
 	}
 	l.why.mu.Unlock()
 

@@ -156,7 +156,7 @@ func (l *life) closing() {
 
 // exitCode is the documented one: -1 for a signal, a time limit, or a command that could not be started.
 func (l *life) exitCode() int {
-	if !l.ran || l.outcome.Signal != 0 || l.why.reason() != byItself {
+	if !l.ran || l.spawn != nil || l.outcome.Signal != 0 || l.why.reason() != byItself {
 		return -1
 	}
 	return l.outcome.Code
@@ -212,6 +212,9 @@ func (l *life) commandEvent() evidence.Command {
 		c.Outcome = evidence.OutcomeCancelled
 	case o.Signal != 0:
 		c.Outcome = evidence.OutcomeSignaled
+	case o.Code < 0 || l.spawn != nil:
+		c.Outcome = evidence.OutcomeCancelled // how it would have ended is not known; the cell was ended
+		return c
 	}
 	if o.Signal != 0 {
 		c.Signal = signalName(syscall.Signal(o.Signal))

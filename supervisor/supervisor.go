@@ -142,6 +142,9 @@ func (l *life) discard(err error) {
 	if err == nil {
 		l.cell.Destroy()
 	}
+	if l.relay != nil {
+		l.relay.Finish()
+	}
 	if l.dir != nil {
 		l.dir.Close()
 	}
@@ -209,7 +212,7 @@ func (l *life) code() int {
 			return ExitCannot
 		}
 		return ExitRefused
-	case !l.ran && l.err != nil:
+	case l.spawn != nil, !l.ran && l.err != nil:
 		return ExitRefused
 	case l.why.reason() == byTime:
 		return ExitTime
@@ -217,7 +220,7 @@ func (l *life) code() int {
 		return ExitSignal + l.why.signal()
 	case l.outcome.Signal != 0:
 		return ExitSignal + l.outcome.Signal
-	case l.outcome.Code != 0:
+	case l.outcome.Code > 0:
 		return l.outcome.Code
 	case l.err != nil:
 		return ExitAfter

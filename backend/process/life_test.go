@@ -364,7 +364,7 @@ func TestEmptyStreams(t *testing.T) {
 	}
 }
 
-// TestNobodyElsesProcesses: a process of the cell that escaped its end would be found.
+// TestLeftProcessesAreFound: a process of the cell that escaped its end would be found.
 func TestLeftProcessesAreFound(t *testing.T) {
 	c := built(t, planned(t, "", "", "/bin/sleep", "1000"), cell.Streams{})
 	must(t, measured(t, c).Err(), c.Release(t.Context()))
