@@ -168,6 +168,10 @@ func TestFullDisks(t *testing.T) {
 		if _, err := os.Lstat(mark); err == nil {
 			t.Error("the command ran without evidence")
 		}
+		if list := runsOf(t, b); len(list) != 1 || list[0].Status != "complete" || !strings.Contains(list[0].Reason, "event stream emit: ") {
+			t.Errorf("the run's own record does not tell of the sink that failed: %+v", list)
+		}
+		b.cellos("verify", "last").ok(t)
 		// Nothing is lost in silence: not the command's output, not our own.
 		if r := b.run(b.after(`exec "$@" >/dev/full`, "run", "--", "echo", "x")); r.code == 0 || !strings.Contains(strings.ToLower(r.err), "no space left on device") {
 			t.Errorf("output to a full disk: exit status %d, %s", r.code, r.err)

@@ -16,8 +16,9 @@ type Output struct {
 	Name string
 	Sink Sink
 
-	// BestEffort lets the run go on when the sink fails. The zero value is a required sink: its failure fails the
-	// stream for good.
+	// BestEffort lets the run go on when the sink fails. The zero value is a required sink: its failure fails the stream for good.
+	// A required sink that failed gets nothing more; the others get the rest of the run, so that their chains are closed
+	// and say why.
 	BestEffort bool
 	// OnError is told of every event that a best-effort sink did not take; nil: nobody is. It must not use the stream.
 	OnError func(e Event, err error)
@@ -26,7 +27,7 @@ type Output struct {
 // Config is what Open needs. Run.ID and at least one output are required.
 type Config struct {
 	Run     Run
-	Outputs []Output // in this order; after the failure of a required one the rest is not tried
+	Outputs []Output // in this order
 
 	// Signer signs every event (attribute dssematerial) and chains them (cellosprev). Nil: neither.
 	Signer Signer
@@ -58,7 +59,8 @@ var ErrFinished = errors.New("the event stream is closed")
 // ErrTooLong is returned, wrapped, for an event whose line would be above MaxLine. Nothing was written, and the stream goes on.
 var ErrTooLong = errors.New("longer than 1 MiB")
 
-// SinkError is the failure of a required sink. Every later call on the stream returns it again.
+// SinkError is the failure of a required sink. Every later call on the stream returns it again, also where the other sinks took the
+// event.
 type SinkError struct {
 	Sink string
 	Err  error
@@ -81,7 +83,9 @@ type Stream struct {
 	queue    chan job      // with Config.Behind
 	idle     chan struct{} // closed when the writer behind has ended
 
-	failure atomic.Pointer[error] // what ended the stream for good
+	failure atomic.Pointer[error] // what failed the stream for good
+	over    atomic.Bool           // nothing more can be written anywhere
+	dead    []bool                // required outputs that failed; used by write only
 	line    []byte                // of the event that is written; used by write only
 }
 
@@ -111,7 +115,7 @@ func Open(c Config) (*Stream, error) {
 	if c.NewID == nil {
 		c.NewID = NewID
 	}
-	s := &Stream{c: c, prev: c.Head}
+	s := &Stream{c: c, prev: c.Head, dead: make([]bool, len(c.Outputs))}
 	if c.After != nil {
 		s.seq = c.After.Sequence
 		var err error
@@ -126,8 +130,8 @@ func Open(c Config) (*Stream, error) {
 	return s, nil
 }
 
-// Append writes one event to every sink and returns it (with Config.Behind, without Material). With an error the event is not
-// part of the run: after a [*SinkError] nothing more can be written.
+// Append writes one event to every sink and returns it (with Config.Behind, without Material). With an error the run is to be ended;
+// after a [*SinkError] the events of its end go to the sinks that are left.
 func (s *Stream) Append(source string, p Payload) (Event, error) { return s.append(source, p, false) }
 
 // Finish appends the closing event, which carries the count of events. Nothing can be appended after it.
@@ -136,8 +140,8 @@ func (s *Stream) Finish(source string, p Payload) (Event, error) { return s.appe
 func (s *Stream) append(source string, p Payload, closing bool) (Event, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.Err(); err != nil {
-		return Event{}, err
+	if s.over.Load() {
+		return Event{}, s.Err()
 	}
 	if s.finished {
 		return Event{}, ErrFinished
@@ -154,30 +158,31 @@ func (s *Stream) append(source string, p Payload, closing bool) (Event, error) {
 		s.queue <- job{e: sealed, payload: payload}
 	} else if err := s.sign(&sealed, payload); err != nil {
 		return Event{}, err
-	} else if err := s.write(sealed); err != nil {
-		return Event{}, err
+	} else if !s.write(sealed) {
+		return Event{}, s.Err()
 	}
 	s.seq, s.finished = sealed.Sequence, closing
 	if payload != nil {
 		s.prev = PayloadDigest(payload)
 	}
 	if closing {
-		err = s.drain()
+		return sealed, s.drain()
 	}
-	return sealed, err
+	return sealed, s.Err()
 }
 
-// behind signs and writes what Append has queued. After a failure it takes the rest without writing it.
+// behind signs and writes what Append has queued. When nothing can be written any more it takes the rest without writing it.
 func (s *Stream) behind() {
 	defer close(s.idle)
 	for j := range s.queue {
 		switch {
 		case j.written != nil:
 			close(j.written)
-		case s.Err() != nil:
+		case s.over.Load():
 		default:
 			if err := s.sign(&j.e, j.payload); err != nil {
-				s.failure.Store(&err)
+				s.failure.CompareAndSwap(nil, &err)
+				s.over.Store(true)
 			} else {
 				s.write(j.e) // keeps its failure itself
 			}
@@ -195,31 +200,31 @@ func (s *Stream) drain() error {
 	return s.Err()
 }
 
-// write writes one event to the sinks.
-func (s *Stream) write(e Event) error {
+// write writes one event to the sinks that are left, and reports whether a required one took it. Failures it keeps.
+func (s *Stream) write(e Event) bool {
 	s.line = append(e.AppendJSON(s.line[:0]), '\n')
-	for _, out := range s.c.Outputs {
+	left := false
+	for i, out := range s.c.Outputs {
+		if s.dead[i] {
+			continue
+		}
 		_, err := out.Sink.Write(s.line)
 		if err == nil && s.c.Durable {
 			err = out.Sink.Sync()
 		}
-		if err == nil {
-			continue
-		}
-		if !out.BestEffort {
-			return s.fail(out.Name, err)
-		}
-		if out.OnError != nil {
+		switch {
+		case !out.BestEffort && err != nil:
+			s.dead[i] = true
+			var first error = &SinkError{out.Name, err}
+			s.failure.CompareAndSwap(nil, &first)
+		case !out.BestEffort:
+			left = true
+		case err != nil && out.OnError != nil:
 			out.OnError(e, err)
 		}
 	}
-	return nil
-}
-
-func (s *Stream) fail(sink string, err error) error {
-	err = &SinkError{sink, err}
-	s.failure.Store(&err)
-	return err
+	s.over.Store(!left && s.Err() != nil)
+	return !s.over.Load()
 }
 
 // Sync returns when everything that was appended so far is written, and survives a crash of the machine in every sink that can
@@ -233,7 +238,7 @@ func (s *Stream) Sync() error {
 	return s.drain()
 }
 
-// Err returns the failure that ended the stream, or nil.
+// Err returns the failure of the stream, or nil.
 func (s *Stream) Err() error {
 	if err := s.failure.Load(); err != nil {
 		return *err

@@ -59,13 +59,15 @@ type Limits struct {
 	Entries int   // changes that are listed, default 10000; the rest is only counted
 	Bytes   int64 // bytes that are read for digests, default 2 GiB; what lies beyond has no digest
 	Depth   int   // folders within folders, default 256; what lies deeper is not listed
+
+	Done <-chan struct{} // closed: what has not been looked at yet is not looked at; nil: never
 }
 
 // A List is what changed, sorted by path.
 type List struct {
 	Changes []Change
 	Total   int  // all changes that were seen, also those that are not listed
-	Deeper  bool // something lies deeper than the limit and was not looked at
+	Deeper  bool // something was not looked at: it lies deeper than the limit, or it was Done
 }
 
 // Changes lists what is in the upper layer dir. Lower is the path of the lower layer on the host, "" if there is none; it only
@@ -91,7 +93,7 @@ func Changes(dir *os.File, lower string, l Limits) (List, error) {
 		return List{}, fmt.Errorf("opening the folder of changes: %w", err)
 	}
 	defer root.Close()
-	w := walker{root: root, lower: lower, max: l.Entries, bytes: l.Bytes, depth: l.Depth}
+	w := walker{root: root, lower: lower, max: l.Entries, bytes: l.Bytes, depth: l.Depth, done: l.Done}
 	if err := w.dir(".", lower != ""); err != nil {
 		return List{}, err
 	}
@@ -104,7 +106,19 @@ type walker struct {
 	max   int
 	bytes int64 // that may still be read
 	depth int   // that may still be entered
+	done  <-chan struct{}
 	list  List
+}
+
+// over reports whether the caller has no more time.
+func (w *walker) over() bool {
+	select {
+	case <-w.done:
+		w.list.Deeper = true
+		return true
+	default:
+		return false
+	}
 }
 
 // dir walks one folder. Below reports whether the lower layer shows through it.
@@ -121,6 +135,9 @@ func (w *walker) dir(name string, below bool) error {
 	}
 	slices.SortFunc(entries, func(a, b fs.FileInfo) int { return strings.Compare(a.Name(), b.Name()) })
 	for _, fi := range entries {
+		if w.over() {
+			return nil
+		}
 		p := path.Join(name, fi.Name())
 		c := Change{Path: p, What: Created, Kind: kind(fi.Mode()), Mode: fi.Mode().Perm()}
 		shown := below && w.inLower(p)
@@ -207,10 +224,16 @@ func (w *walker) digest(name string) (string, error) {
 	}
 	defer f.Close()
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
+	for {
+		switch _, err := io.CopyN(h, f, 16<<20); {
+		case err == io.EOF:
+			return hex.EncodeToString(h.Sum(nil)), nil
+		case err != nil:
+			return "", err
+		case w.over():
+			return "", nil
+		}
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 func (w *walker) inLower(p string) bool {

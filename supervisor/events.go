@@ -145,6 +145,8 @@ func (l *life) closing() {
 		secrets[x] = true
 	}
 	l.fail(l.append(evidence.Homeostasis{SpecHash: l.Document.CanonicalDigest(), DeclaredEgressRules: len(s.Authority.EgressRules), DeclaredSecretCount: len(secrets)}))
+	l.fail(l.events.Sync()) // so that the last event can say that another one was not taken
+	l.fail(l.late.heed())
 	end := evidence.Destroyed{TTLSeconds: s.Lifetime.TTLSeconds, TenantID: tenant(s), Reason: l.reason()}
 	if residue.Clean() {
 		end.ResidueClass = "none"
@@ -232,7 +234,7 @@ func (l *life) files() error {
 		if l.Plan.Work.Mode == authority.Overlay {
 			lower = l.Plan.Work.Path
 		}
-		list, err := overlay.Changes(l.cell.Changes(), lower, overlay.Limits{})
+		list, err := overlay.Changes(l.cell.Changes(), lower, overlay.Limits{Done: l.late.hurry})
 		if err != nil {
 			return err
 		}

@@ -83,6 +83,7 @@ type life struct {
 	spawn    error  // the command could not be started
 	ran      bool   // the command was released
 	err      error  // the first error
+	late     late   // a signal that came when the command had ended
 }
 
 // Do lives the run from the first to the last event.
@@ -95,7 +96,6 @@ func (r Run) Do(ctx context.Context) End {
 		l.discard(<-built)
 		return End{Code: ExitRefused, Err: err}
 	}
-	defer l.dir.Close()
 	l.fail(l.opening())
 	l.fail(l.built(<-built))
 	if l.err == nil {
@@ -104,8 +104,7 @@ func (r Run) Do(ctx context.Context) End {
 	if l.err == nil && len(l.Authority.Command.Argv) > 0 {
 		l.fail(l.command(ctx))
 	}
-	l.closing()
-	return End{Code: l.code(), Err: l.err, Record: l.dir.Path(), ID: l.dir.ID()}
+	return l.conclude()
 }
 
 // fail keeps the first error.
@@ -222,6 +221,8 @@ func (l *life) code() int {
 		return ExitSignal + l.outcome.Signal
 	case l.outcome.Code > 0:
 		return l.outcome.Code
+	case l.late.heeded != 0:
+		return ExitSignal + l.late.heeded
 	case l.err != nil:
 		return ExitAfter
 	}
