@@ -22,7 +22,7 @@ func (p *planner) identity() {
 		ids.UID, ids.GID = u.UID, u.GID
 	}
 	p.p.IDs = ids
-	p.p.Namespaces = allNamespaces
+	p.p.Namespaces = AllNamespaces
 	if p.a.Clocks {
 		p.p.Namespaces |= sysabi.CLONE_NEWTIME
 	}

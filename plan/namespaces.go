@@ -60,5 +60,6 @@ func (n Namespaces) String() string {
 	return strings.Join(s, ",")
 }
 
-const allNamespaces Namespaces = sysabi.CLONE_NEWUSER | sysabi.CLONE_NEWNS | sysabi.CLONE_NEWPID | sysabi.CLONE_NEWNET |
+// AllNamespaces are what every cell has; a time namespace comes on request.
+const AllNamespaces Namespaces = sysabi.CLONE_NEWUSER | sysabi.CLONE_NEWNS | sysabi.CLONE_NEWPID | sysabi.CLONE_NEWNET |
 	sysabi.CLONE_NEWIPC | sysabi.CLONE_NEWUTS | sysabi.CLONE_NEWCGROUP

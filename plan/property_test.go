@@ -129,7 +129,7 @@ func sound(t *testing.T, seed uint64) bool {
 	if err := p.Table.Validate(table.Shared); err != nil {
 		t.Errorf("the table: %v", err)
 	}
-	if a.Clocks == (p.Namespaces&allNamespaces == p.Namespaces) {
+	if a.Clocks == (p.Namespaces&AllNamespaces == p.Namespaces) {
 		t.Errorf("namespaces %v", p.Namespaces)
 	}
 	c := execute(p)

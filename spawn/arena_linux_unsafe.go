@@ -19,7 +19,26 @@ type head struct {
 	clone  cloneArgs
 	pidfd  int32
 	_      int32
+	late   late
 }
+
+// late is what a prepared process receives its descriptors with: a struct msghdr, recvmsg(2), and what it points to.
+type late struct {
+	name                uint64
+	nameLen, _          uint32
+	iov, iovLen         uint64
+	control, controlLen uint64
+	flags, _            uint32
+	buf, bufLen         uint64 // struct iovec
+	text                uint64 // one byte is used
+	fds                 [lateSize]byte
+}
+
+// maxLate bounds the descriptors that a prepared process gets; the kernel's own bound is 253 (SCM_MAX_FD, include/net/scm.h).
+const maxLate = 128
+
+// lateSize is CMSG_SPACE(4 * maxLate), cmsg(3).
+const lateSize = 16 + 4*maxLate
 
 // report is written by the assembly routine, whose offsets come from here by way of go_asm.h.
 type report struct {
@@ -51,6 +70,7 @@ type cloneArgs struct {
 var (
 	_ [88]byte               = [unsafe.Sizeof(cloneArgs{})]byte{}
 	_ [table.RecordSize]byte = [unsafe.Sizeof(record{})]byte{}
+	_ [56]byte               = [unsafe.Offsetof(late{}.buf)]byte{} // sizeof(struct msghdr)
 )
 
 type arena struct {
@@ -72,6 +92,15 @@ func newArena(size int, shared bool) (arena, error) {
 // image returns the memory for the linked table, and its address.
 func (a arena) image() ([]byte, uint64) {
 	return a.mem[headSize:], uint64(uintptr(unsafe.Pointer(&a.mem[headSize])))
+}
+
+// message fills in the head's message, and returns its address.
+func (a arena) message() uint64 {
+	m := &a.head.late
+	m.buf, m.bufLen = uint64(uintptr(unsafe.Pointer(&m.text))), 1
+	m.iov, m.iovLen = uint64(uintptr(unsafe.Pointer(&m.buf))), 1
+	m.control, m.controlLen = uint64(uintptr(unsafe.Pointer(&m.fds))), lateSize
+	return uint64(uintptr(unsafe.Pointer(m)))
 }
 
 func (a arena) release() error { return sysabi.UnmapMemory(a.mem) }

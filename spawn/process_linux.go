@@ -24,6 +24,7 @@ type Process struct {
 	file  *os.File // the pidfd, non-blocking, so that waiting costs no thread
 	conn  syscall.RawConn
 	table table.Table
+	ahead table.Table // steps before those of table, of a prepared process
 
 	exec     sync.Mutex // held by Executed
 	executed bool
@@ -92,6 +93,10 @@ func (p *Process) Executed() error {
 // judge draws the conclusions of the table in the package comment.
 func (p *Process) judge() error {
 	step, outcome, value := p.arena.outcome()
+	if step < len(p.ahead) {
+		return p.judgeAhead(step, outcome, value)
+	}
+	step -= len(p.ahead)
 	if step >= len(p.table) {
 		return fmt.Errorf("spawn bug: the report names step %d of %d", step+1, len(p.table))
 	}

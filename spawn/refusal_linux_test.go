@@ -23,6 +23,9 @@ import (
 const victimVariable = "CELLOS_SPAWN_TEST_VICTIM"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(makerVariable) != "" {
+		prepareAndHold()
+	}
 	if os.Getenv(victimVariable) == "" {
 		os.Exit(m.Run())
 	}

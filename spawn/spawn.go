@@ -165,15 +165,23 @@ func (r *Request) check() error {
 	if err := r.Table.Validate(r.Form); err != nil {
 		errs = append(errs, err)
 	}
+	if err := r.checkNamespaces(); err != nil {
+		errs = append(errs, err)
+	}
+	if _, taken := r.Handed[table.ExecPipe]; taken {
+		errs = append(errs, fmt.Errorf("request: the descriptor name %q is reserved", table.ExecPipe))
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Request) checkNamespaces() error {
+	var errs []error
 	if bad := r.Namespaces &^ namespaceFlags; bad != 0 {
 		errs = append(errs, fmt.Errorf("request: flags %#x are not namespaces", bad))
 	}
 	// kernel/nsproxy.c: copy_namespaces refuses a time namespace for a process that shares memory.
 	if r.Namespaces&sysabi.CLONE_NEWTIME != 0 && r.Form != table.Fork {
 		errs = append(errs, fmt.Errorf("request: a time namespace needs the form fork, not %s", r.Form))
-	}
-	if _, taken := r.Handed[table.ExecPipe]; taken {
-		errs = append(errs, fmt.Errorf("request: the descriptor name %q is reserved", table.ExecPipe))
 	}
 	return errors.Join(errs...)
 }

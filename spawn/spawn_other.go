@@ -2,6 +2,8 @@
 
 package spawn
 
+import "cellos.io/cellos/table"
+
 // Process is a started process; on this system there are none.
 type Process struct{}
 
@@ -29,3 +31,18 @@ func (p *Process) Kill() error { return unsupported() }
 
 // Close does nothing.
 func (p *Process) Close() error { return nil }
+
+// Prepared is a process that waits for its table; on this system there are none.
+type Prepared struct{}
+
+// Prepare refuses: see the package comment.
+func Prepare(uint64) (*Prepared, error) { return nil, unsupported() }
+
+// PID returns -1.
+func (p *Prepared) PID() int { return -1 }
+
+// Start refuses.
+func (p *Prepared) Start(table.Table, map[string]int) (*Process, error) { return nil, unsupported() }
+
+// Close does nothing.
+func (p *Prepared) Close() error { return nil }

@@ -59,6 +59,23 @@ func (p *Process) start(r *Request) (err error) {
 		return errors.Join(err, l.err)
 	}
 
+	if r.Form != table.Fork && r.Table.ChangesCredentials() {
+		if p.restore, err = dumpable.enter(); err != nil {
+			return fmt.Errorf("reading the dumpable flag: %w", err)
+		}
+	}
+
+	if err := p.clone(r, read, len(r.Table)); err != nil {
+		return errors.Join(err, p.leaveGuard())
+	}
+	if r.Form == table.VFork {
+		p.late = errors.Join(p.late, p.leaveGuard()) // the child has left this memory
+	}
+	return nil
+}
+
+// clone makes the process, which executes the steps of the arena.
+func (p *Process) clone(r *Request, pipe, steps int) error {
 	c := &p.arena.head.clone
 	c.flags = sysabi.CLONE_PIDFD | sysabi.CLONE_CLEAR_SIGHAND | r.Namespaces
 	c.exitSignal = sysabi.SIGCHLD
@@ -72,24 +89,14 @@ func (p *Process) start(r *Request) (err error) {
 	case table.Shared:
 		c.flags |= sysabi.CLONE_VM
 	}
-	if r.Form != table.Fork && r.Table.ChangesCredentials() {
-		if p.restore, err = dumpable.enter(); err != nil {
-			return fmt.Errorf("reading the dumpable flag: %w", err)
-		}
-	}
-
 	// Descriptors that others make without O_CLOEXEC, and mark afterwards, must not be caught in between.
 	syscall.ForkLock.Lock()
-	pid, errno := p.arena.clone(len(r.Table))
+	pid, errno := p.arena.clone(steps)
 	syscall.ForkLock.Unlock()
-
 	if errno != 0 {
-		return errors.Join(refusal(r, errno), p.leaveGuard())
+		return refusal(r, errno)
 	}
-	p.late = p.adopt(pid, int(p.arena.head.pidfd), read)
-	if r.Form == table.VFork {
-		p.late = errors.Join(p.late, p.leaveGuard()) // the child has left this memory
-	}
+	p.late = p.adopt(pid, int(p.arena.head.pidfd), pipe)
 	return nil
 }
 

@@ -21,6 +21,15 @@ func SocketPair() (a, b int, err error) {
 	return p[0], p[1], nil
 }
 
+// SendFDs sends one byte and copies of descriptors over a socket of AF_UNIX, unix(7) SCM_RIGHTS. The receiver gets them in this order.
+func SendFDs(socket int, fds []int) error {
+	var rights []byte
+	if len(fds) > 0 {
+		rights = unix.UnixRights(fds...)
+	}
+	return fromUnix(unix.Sendmsg(socket, []byte{1}, rights, nil, unix.MSG_NOSIGNAL))
+}
+
 // SetNonblock sets or clears O_NONBLOCK on the open file.
 func SetNonblock(fd int, on bool) error { return fromUnix(unix.SetNonblock(fd, on)) }
 

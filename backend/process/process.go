@@ -25,14 +25,17 @@ import (
 )
 
 // Backend builds cells of Linux processes. The zero value is ready.
-type Backend struct{}
+type Backend struct {
+	// Ahead, when given, is used for the first cell that fits it. It stays the caller's to close.
+	Ahead *Ahead
+}
 
 var _ cell.Backend = Backend{}
 
 // Build builds the cell and returns when its first process stands, before anything is measured. Cancelling the context ends it.
-func (Backend) Build(ctx context.Context, p *plan.Plan, s cell.Streams) (cell.Cell, error) {
+func (b Backend) Build(ctx context.Context, p *plan.Plan, s cell.Streams) (cell.Cell, error) {
 	c := &processCell{plan: p}
-	if err := c.start(s); err != nil {
+	if err := c.start(s, b.Ahead); err != nil {
 		c.Destroy()
 		return nil, err
 	}
@@ -68,7 +71,7 @@ type processCell struct {
 }
 
 // start hands everything over and makes the child.
-func (c *processCell) start(s cell.Streams) (err error) {
+func (c *processCell) start(s cell.Streams, ahead *Ahead) (err error) {
 	var h handing
 	defer h.close()
 	if c.conn, err = h.control(); err != nil {
@@ -93,12 +96,7 @@ func (c *processCell) start(s cell.Streams) (err error) {
 	if err := h.trees(c.plan); err != nil {
 		return err
 	}
-	form := table.Shared
-	if c.plan.Namespaces&sysabi.CLONE_NEWTIME != 0 {
-		form = table.Fork // kernel/nsproxy.c: no time namespace for a process that shares memory
-	}
-	c.proc, err = spawn.Start(spawn.Request{Table: c.plan.Table, Form: form, Namespaces: uint64(c.plan.Namespaces), Handed: h.fds})
-	if err != nil {
+	if c.proc, err = spawned(c.plan, &h, ahead); err != nil {
 		return explain(err)
 	}
 	if mapped == nil {
@@ -111,6 +109,18 @@ func (c *processCell) start(s cell.Streams) (err error) {
 		return fmt.Errorf("telling the child that its identity maps are written: %w", err)
 	}
 	return nil
+}
+
+// spawned makes the child, or gives the one that was made ahead what it waits for.
+func spawned(p *plan.Plan, h *handing, ahead *Ahead) (*spawn.Process, error) {
+	if waiting := ahead.take(p.Namespaces); waiting != nil {
+		return waiting.Start(p.Table, h.fds)
+	}
+	form := table.Shared
+	if p.Namespaces&sysabi.CLONE_NEWTIME != 0 {
+		form = table.Fork // kernel/nsproxy.c: no time namespace for a process that shares memory
+	}
+	return spawn.Start(spawn.Request{Table: p.Table, Form: form, Namespaces: uint64(p.Namespaces), Handed: h.fds})
 }
 
 // A hinted error knows a remedy.

@@ -91,6 +91,8 @@ func runCommand(args []string, env environment, ui *console) error {
 
 // run lives the run and tells the person what went wrong.
 func (a *asked) run(env environment, ui *console, runID, events string) error {
+	ahead := process.Begin()
+	defer ahead.Close()
 	listening := listen()
 	state, err := record.StateDir(env.getenv, os.Geteuid(), os.TempDir())
 	if err != nil {
@@ -115,7 +117,7 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 	signals := <-listening
 	defer signal.Stop(signals)
 	end := supervisor.Run{
-		Document: a.doc, Bytes: a.data, Authority: auth, Plan: p, Backend: process.Backend{},
+		Document: a.doc, Bytes: a.data, Authority: auth, Plan: p, Backend: process.Backend{Ahead: ahead},
 		Streams: stream.Ends{In: env.in, Out: env.out, Err: env.err},
 		Signals: signals,
 		Stop:    stop,

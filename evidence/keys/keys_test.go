@@ -93,14 +93,14 @@ func TestFormats(t *testing.T) {
 	if want := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}); !bytes.Equal(want, MarshalPublic(k.Public())) || IDOf(der) != k.KeyID() {
 		t.Errorf("public:\n%s\n%s", MarshalPublic(k.Public()), want)
 	}
-	if der, err = x509.MarshalPKCS8PrivateKey(ed25519.PrivateKey(k.private)); err != nil {
+	if der, err = x509.MarshalPKCS8PrivateKey(whole(k)); err != nil {
 		t.Fatal(err)
 	}
 	if want := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}); !bytes.Equal(want, k.Marshal()) {
 		t.Error("private key differs from x509's")
 	}
 	back, err := Parse(k.Marshal())
-	if err != nil || !back.private.Equal(k.private) {
+	if err != nil || !whole(back).Equal(whole(k)) {
 		t.Errorf("read back: %v", err)
 	}
 	if p, err := ParsePublic(MarshalPublic(k.Public())); err != nil || !p.Equal(k.Public()) {
@@ -117,11 +117,40 @@ func TestFormats(t *testing.T) {
 	}
 }
 
+func whole(k *Key) ed25519.PrivateKey {
+	private, _ := k.private()
+	return private
+}
+
+// TestExchangedKeyFile: a key file that holds another key than its name says signs nothing.
+func TestExchangedKeyFile(t *testing.T) {
+	s := Open(t.TempDir(), os.Getuid())
+	k, made, err := s.Current()
+	if err != nil || !made {
+		t.Fatal(err)
+	}
+	if again, made, err := s.Current(); err != nil || made || again.KeyID() != k.KeyID() || !whole(again).Equal(whole(k)) {
+		t.Errorf("%v, made %v, %v", again, made, err)
+	}
+	other, _ := New()
+	path := filepath.Join(s.Path(), fileName(k.KeyID())+privateSuffix)
+	if err := os.WriteFile(path, other.Marshal(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	exchanged, _, err := s.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sig, err := exchanged.Sign([]byte("x")); err == nil || sig != nil || !strings.Contains(err.Error(), "holds the key "+other.KeyID()) {
+		t.Errorf("%x, %v", sig, err)
+	}
+}
+
 func TestBadKeyFiles(t *testing.T) {
 	k, _ := New()
 	good := k.Marshal()
 	dir := t.TempDir()
-	der, err := x509.MarshalPKCS8PrivateKey(k.private)
+	der, err := x509.MarshalPKCS8PrivateKey(whole(k))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,8 @@ type Info struct {
 	Created time.Time // of the public key's file
 }
 
-// Current returns the key to sign with, and makes the store's first one if there is none (made).
+// Current returns the key to sign with, and makes the store's first one if there is none (made). That the private key is the one whose
+// name its file has is checked beside the caller: with another one, Sign fails.
 func (s *Store) Current() (key *Key, made bool, err error) {
 	name, err := s.current()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -63,11 +64,11 @@ func (s *Store) Current() (key *Key, made bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	key, err = ReadFile(filepath.Join(s.dir, name+privateSuffix), s.uid)
-	if err == nil && fileName(key.id) != name {
-		err = fmt.Errorf("key file %s: holds the key %s", filepath.Join(s.dir, name+privateSuffix), key.id)
+	seed, err := readSeed(filepath.Join(s.dir, name+privateSuffix), s.uid)
+	if err != nil {
+		return nil, false, err
 	}
-	return key, false, err
+	return fromSeed("sha256:"+name, seed), false, nil
 }
 
 // first makes the first key. Of several processes that find none at the same moment one wins: the file current appears
@@ -220,6 +221,14 @@ func (s *Store) List() ([]Info, error) {
 
 // ReadFile reads a private key. The file must be a regular one with mode 0600 or less that belongs to uid.
 func ReadFile(path string, uid int) (*Key, error) {
+	seed, err := readSeed(path, uid)
+	if err != nil {
+		return nil, err
+	}
+	return fromPrivate(ed25519.NewKeyFromSeed(seed)), nil
+}
+
+func readSeed(path string, uid int) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading a key: %w", err)
@@ -244,11 +253,11 @@ func ReadFile(path string, uid int) (*Key, error) {
 	if _, err := f.ReadAt(text, 0); err != nil {
 		return nil, fmt.Errorf("reading a key: %w", err)
 	}
-	key, err := Parse(text)
+	seed, err := parseSeed(text)
 	if err != nil {
 		return nil, fmt.Errorf("key file %s: %w", path, err)
 	}
-	return key, nil
+	return seed, nil
 }
 
 func fileName(id string) string { return strings.TrimPrefix(id, "sha256:") }
