@@ -26,6 +26,7 @@ func commands() []command {
 		{name: "verify", does: "check the evidence of a run", usage: verifyUsage, flags: []string{"--key", "--require", "--json"}, files: true, run: verifyCommand},
 		{name: "keys", does: "the keys that sign evidence", usage: keysUsage, run: keysCommand},
 		{name: "supervise", does: "behave as cellos-supervisor", usage: superviseUsage, flags: []string{"--validate", "--version"}, files: true, run: supervise},
+		{name: "env", does: "the environment variables that are read", usage: envUsage, flags: []string{"--json"}, run: envCommand},
 		{name: "completion", does: "print a shell's completion script", usage: completionUsage, run: completionCommand},
 		{name: "version", alias: "--version", does: "print the version", usage: versionUsage, flags: []string{"--json"}, run: versionCommand},
 		{name: "help", alias: "--help", does: "print help", usage: usage, run: helpCommand},
@@ -45,6 +46,7 @@ const usage = `usage: cellos COMMAND
   verify RUN|FILE|-             check its evidence: signatures, order, completeness
   keys                          the keys that sign it
   supervise DOCUMENT            behave as cellos-supervisor does
+  env                           list the environment variables that are read
   completion bash|zsh|fish      print a completion script
   version                       print the version
   help [COMMAND]                print help

@@ -11,13 +11,17 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"cellos.io/cellos/variable"
 )
 
 func main() {
+	vars := variable.OS()
 	os.Exit(run(os.Args, environment{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
-		getenv:  os.Getenv,
-		environ: os.Environ,
+		vars:    vars,
+		getenv:  vars.Raw,
+		environ: vars.Environ,
 		getwd:   syscall.Getwd, // not os.Getwd: the folder itself, whatever links led the person there
 	}))
 }
@@ -25,7 +29,8 @@ func main() {
 // An environment is what the command line gets from the process, so that tests can give it something else.
 type environment struct {
 	in, out, err *os.File
-	getenv       func(string) string
+	vars         variable.Env
+	getenv       func(string) string // of vars, for packages that are given the reader
 	environ      func() []string
 	getwd        func() (string, error)
 }

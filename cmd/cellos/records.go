@@ -122,7 +122,7 @@ func recoverRuns(state string, env environment, ui *console) error {
 
 // stateDir is where the records are.
 func stateDir(env environment) (string, error) {
-	return record.StateDir(env.getenv, os.Geteuid(), os.TempDir())
+	return record.StateDir(env.getenv, os.Geteuid(), env.vars.TempDir())
 }
 
 const showUsage = `usage: cellos show [--json | --events | --document | --plan] RUN

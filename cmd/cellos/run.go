@@ -16,10 +16,10 @@ import (
 	"cellos.io/cellos/backend/process"
 	"cellos.io/cellos/cell"
 	"cellos.io/cellos/evidence"
-	"cellos.io/cellos/evidence/record"
 	"cellos.io/cellos/plan"
 	"cellos.io/cellos/stream"
 	"cellos.io/cellos/supervisor"
+	"cellos.io/cellos/variable"
 )
 
 const runUsage = `usage: cellos run [FLAGS] -- COMMAND [ARGUMENT...]
@@ -94,7 +94,7 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 	ahead := process.Begin()
 	defer ahead.Close()
 	listening := listen()
-	state, err := record.StateDir(env.getenv, os.Geteuid(), os.TempDir())
+	state, err := stateDir(env)
 	if err != nil {
 		return failure{exitRefused, []error{withText("no evidence, no execution: "+err.Error(), "set CELLOS_STATE to a folder of your own")}}
 	}
@@ -125,7 +125,7 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 		Signer: key, Durable: a.durable,
 		Trust: supervisor.Trust{KeysetID: evidence.DefaultKeysetID, ResolverKid: evidence.DefaultResolverKid},
 	}.Do(context.Background())
-	tell(end, auth, p, ui)
+	tell(end, auth, p, env.vars.Text(variable.SearchPath), ui)
 	if end.Code == 0 {
 		return nil
 	}
@@ -168,8 +168,8 @@ func sinks(events string, env environment) ([]evidence.Output, error) {
 	return []evidence.Output{{Name: "event stream", Sink: f}}, nil
 }
 
-// tell prints what went wrong, and what would help.
-func tell(end supervisor.End, auth *authority.Authority, p *plan.Plan, ui *console) {
+// tell prints what went wrong, and what would help. search is the PATH of whoever called.
+func tell(end supervisor.End, auth *authority.Authority, p *plan.Plan, search string, ui *console) {
 	if end.Err == nil {
 		if end.Code == 128+int(syscall.SIGSYS) {
 			ui.hint("SIGSYS is how the kernel ends a process for a system call of another architecture; the profile is " + p.Profile)
@@ -182,7 +182,7 @@ func tell(end supervisor.End, auth *authority.Authority, p *plan.Plan, ui *conso
 		if len(p.Boot.Candidates) > 1 {
 			name = path.Base(name)
 		}
-		text, hint := startProblem(start, name, auth, p)
+		text, hint := startProblem(start, name, auth, p, search)
 		ui.error(text)
 		ui.hint(hint)
 		return

@@ -18,7 +18,7 @@ import (
 )
 
 // startProblem says why a command could not be started, and what would let it start.
-func startProblem(e *cell.StartError, name string, a *authority.Authority, p *plan.Plan) (text, hint string) {
+func startProblem(e *cell.StartError, name string, a *authority.Authority, p *plan.Plan, search string) (text, hint string) {
 	missing := errors.Is(e.Err, sysabi.ENOENT) || errors.Is(e.Err, sysabi.ENOTDIR)
 	text = e.Path + ": " + e.Err.Error()
 	if missing {
@@ -30,7 +30,7 @@ func startProblem(e *cell.StartError, name string, a *authority.Authority, p *pl
 	case errors.Is(e.Err, sysabi.E2BIG):
 		return text, "the kernel takes arguments and environment of up to a quarter of the stack limit, and 128 KiB for one string (execve(2))"
 	}
-	found := onHost(name, p)
+	found := onHost(name, p, search)
 	fi, err := os.Stat(found)
 	switch {
 	case found == "" || err != nil:
@@ -64,17 +64,17 @@ func startProblem(e *cell.StartError, name string, a *authority.Authority, p *pl
 }
 
 // onHost is what the host would run, found as the caller's shell finds it; "" if it finds nothing.
-func onHost(name string, p *plan.Plan) string {
+func onHost(name string, p *plan.Plan, search string) string {
 	if path.IsAbs(name) {
 		return name
 	}
 	if strings.Contains(name, "/") {
 		return path.Join(p.Work.Path, name)
 	}
-	if os.Getenv("PATH") == "" {
+	if search == "" {
 		return ""
 	}
-	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+	for _, dir := range filepath.SplitList(search) {
 		if fi, err := os.Stat(path.Join(dir, name)); err == nil && fi.Mode().IsRegular() && fi.Mode()&0o111 != 0 && path.IsAbs(dir) {
 			return path.Join(dir, name)
 		}

@@ -3,8 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
+
+	"cellos.io/cellos/variable"
 )
 
 const superviseUsage = `usage: cellos supervise DOCUMENT|-
@@ -12,9 +13,6 @@ const superviseUsage = `usage: cellos supervise DOCUMENT|-
 
 What cellos-supervisor is: the program behaves so, too, when it is called by that name.
 `
-
-// superviseVariables are the variables of cellos-supervisor that are honoured here, or that ask for nothing.
-var superviseVariables = []string{"CELLOS_STATE", "CELLOS_RUN_ID", "CELL_OS_JSONL_EVENTS", "CELL_OS_USE_NOOP_SINK"}
 
 // supervise reads the command line of cellos-supervisor. Variables that would change a run, and are not honoured yet, refuse
 // it: ignoring a policy would be letting everything pass.
@@ -42,26 +40,39 @@ func supervise(args []string, env environment, ui *console) error {
 	if err != nil {
 		return err
 	}
-	f := failure{code: exitRefused}
-	for _, v := range env.environ() {
-		name, value, _ := strings.Cut(v, "=")
-		if !strings.HasPrefix(name, "CELLOS_") && !strings.HasPrefix(name, "CELL_OS_") || slices.Contains(superviseVariables, name) ||
-			name == "CELLOS_DEPLOYMENT_PROFILE" && strings.EqualFold(strings.TrimSpace(value), "portable") || name == "CELLOS_BROKER" && value == "env" {
-			continue
-		}
-		f.errs = append(f.errs, fmt.Errorf("%s: not honoured by this program yet", name))
-	}
-	if len(f.errs) > 0 {
-		return f
+	if errs := configured(env.vars); len(errs) > 0 {
+		return failure{exitRefused, errs}
 	}
 	if validate {
 		_, err := fmt.Fprintf(env.out, "{\n  \"mode\": \"validate\",\n  \"specId\": %s\n}\n", quote(doc.Spec.ID))
 		return err
 	}
-	runID := env.getenv("CELLOS_RUN_ID")
+	runID := env.vars.Text(variable.RunID)
 	if runID == "" {
 		runID = "run-local-001"
 	}
 	a := &asked{doc: doc, data: data, name: args[0], grants: &grants{}}
-	return a.run(env, ui, runID, env.getenv("CELL_OS_JSONL_EVENTS"))
+	return a.run(env, ui, runID, env.vars.Raw(string(variable.JSONLEvents)))
+}
+
+// configured looks at every variable that is set: each must be known and hold what its kind allows, and what it asks for must
+// be there. Ignoring one that is not would be letting pass what somebody wanted stopped.
+func configured(vars variable.Env) []error {
+	errs := vars.Check()
+	if word, _ := vars.Word(variable.DeploymentProfile); word == "hardened" && vars.Set(variable.DeploymentProfile) {
+		errs = append(errs, variable.Errorf(variable.DeploymentProfile, "hardened is not honoured by this program yet"))
+	}
+	for _, v := range vars.Environ() {
+		name, _, _ := strings.Cut(v, "=")
+		if !variable.Ours(name) {
+			continue
+		}
+		switch row, known := variable.Find(name); {
+		case !known:
+			errs = append(errs, mistake{name + ": there is no such variable", "cellos env lists them"})
+		case row.Use == variable.NotYet:
+			errs = append(errs, fmt.Errorf("%s: not honoured by this program yet", name))
+		}
+	}
+	return errs
 }

@@ -1,0 +1,59 @@
+package variable
+
+func network() []Row {
+	return []Row{
+		row(ResolveEgressDNS, "off", "supervise", "look up declared hosts before the run, and write what they are", notYet),
+		row(DNSAuthorityRefresh, "off", "supervise", "ask the declared resolvers before the run", notYet),
+		row(DNSAuthorityContinuous, "off", "supervise", "and go on asking; needs the one before", notYet),
+		row(DNSAuthorityTick, "60", "supervise", "seconds between questions", notYet, between(5, 1<<31)),
+		row(DNSProxy, "off", "supervise", "names are always decided where a rule grants something", notYet),
+		row(DNSProxyUpstream, "", "supervise", "IP:PORT that questions go to", notYet),
+		row(DNSUpstreamProtocol, "the document's", "supervise", "do53-udp, do53-tcp, dot, doh or doq", notYet),
+		row(DNSUpstreamTransport, "the document's", "supervise", "the same, where the one before is not set", notYet),
+		row(DNSUpstreamDoHURL, "the document's", "supervise", "URL of a DNS-over-HTTPS server", notYet),
+		row(DNSUpstreamDoQServer, "the document's", "supervise", "DNS-over-QUIC server", notYet),
+		row(DNSUpstreamDoQPort, "853", "supervise", "its port", notYet, between(1, 65535)),
+		row(DNSUpstreamDoTServer, "the document's", "supervise", "DNS-over-TLS server", notYet),
+		row(DNSUpstreamDoTPort, "853", "supervise", "its port", notYet, between(1, 65535)),
+		row(DNSUpstreamDoTSNI, "", "supervise", "name that its certificate must have", notYet),
+		row(DNSSECTrustAnchors, "", "supervise", "file of DNSSEC trust anchors", notYet),
+		row(SNIProxy, "off", "supervise", "TLS names are always decided where a rule grants something", notYet),
+		row(SNIProxyBind, "127.0.0.1:8443", "supervise", "address of a proxy in the cell", notYet),
+		row(SNIProxyUpstream, "", "supervise", "IP:PORT that connections go to", notYet),
+		row(L7GateObservability, "off", "supervise", "write a decision for every name of the allow-list", notYet),
+		row(PerFlowEvents, "off", "supervise", "write an event for every flow", notYet),
+		row(PerFlowRealtime, "off", "supervise", "write it at once", notYet),
+		row(PerFlowBackend, "nflog", "supervise", "where flows are seen", notYet),
+		row(FirecrackerPerFlow, "nflog", "supervise", "where flows of virtual machines are seen", notYet),
+		row(FirecrackerPerFlowEBPF, "off", "supervise", "write flow events at once", notYet),
+		row(FirecrackerPerFlowNFLOG, "100", "supervise", "netfilter log group", notYet, between(0, 65535)),
+		row(EBPFObjectPath, "", "supervise", "file of an eBPF program", notYet),
+	}
+}
+
+func machines() []Row {
+	return []Row{
+		row(MicroVMVMM, "firecracker", "backend microvm", "which virtual machine monitor", notYet, words("firecracker qemu")),
+		row(FirecrackerBinary, "", "backend microvm", "program, absolute", notYet),
+		row(FirecrackerKernel, "", "backend microvm", "kernel image, absolute", notYet),
+		row(FirecrackerRootfs, "", "backend microvm", "root file system image, absolute", notYet),
+		row(FirecrackerManifest, "", "backend microvm", "digests of the three, absolute", notYet),
+		row(FirecrackerJailer, "", "backend microvm", "jailer program, absolute", notYet),
+		row(FirecrackerChrootBase, "/var/lib/cellos/firecracker", "backend microvm", "folder of jails, absolute", notYet),
+		row(FirecrackerScratchDir, "", "backend microvm", "folder of scratch images, absolute", notYet),
+		row(FirecrackerSocketDir, "/tmp", "backend microvm", "folder of sockets, absolute", notYet),
+		row(FirecrackerJailerUID, "10002", "backend microvm", "uid of the jail", notYet, between(1, 1<<32-2)),
+		row(FirecrackerJailerGID, "10002", "backend microvm", "gid of the jail", notYet, between(1, 1<<32-2)),
+		row(FirecrackerRequireJailer, "on", "backend microvm", "demand the jailer", notYet),
+		row(FirecrackerEnableNetwork, "on", "backend microvm", "give machines a network device", notYet),
+		row(FirecrackerNoVsockTimeout, "5", "backend microvm", "seconds to wait for a guest without a channel", notYet, between(0, 1<<31)),
+		row(FirecrackerPoolSize, "0", "backend microvm", "machines that are kept ready", notYet, between(0, 1<<16)),
+		row(FirecrackerAllowNoJailer, "off", "backend microvm", "loosens nothing", notYet),
+		row(FirecrackerAllowNoVsock, "off", "backend microvm", "loosens nothing", notYet),
+		row(FirecrackerNoSeccomp, "off", "backend microvm", "loosens nothing", notYet),
+		row(FirecrackerAllowNoManifest, "off", "backend microvm", "with the next one the tag no-manifest of CELLOS_COMPAT_ALLOW", notYet),
+		row(FirecrackerAllowNoManifestReally, "off", "backend microvm", "with the one before the tag no-manifest of CELLOS_COMPAT_ALLOW", notYet),
+		row(GVisorRunsc, "runsc", "backend gvisor", "program", notYet),
+		row(GVisorBundleRoot, "$TMPDIR/cellos-gvisor", "backend gvisor", "folder of bundles", notYet),
+	}
+}

@@ -1,0 +1,83 @@
+package variable
+
+func secrets() []Row {
+	return []Row{
+		row(Broker, "", "supervise", "where secrets come from; without it a document with secrets is refused; memory makes up values", words("env file github-oidc vault-approle memory")),
+		row(SecretPrefix, "", "broker env", "the value of a secret: KEY in upper case, - as _", notYet),
+		row(SecretFilePrefix, "", "broker file", "the file of a secret: KEY in upper case, - as _", notYet),
+		row(SecretDelivery, "", "given to the command", "how its secrets are delivered", nothing),
+		row(RuntimeSecretSocket, "", "secret get; given to the command", "socket that serves secrets", notYet),
+		row(RuntimeSecretToken, "", "secret get; given to the command", "token of that socket", notYet),
+		row(OIDCRequestToken, "", "broker github-oidc", "bearer token for a workload identity", notYet),
+		row(OIDCRequestURL, "", "broker github-oidc", "where to ask for a workload identity", notYet),
+		row(BrokerOIDCConnectTimeout, "10000", "broker github-oidc", "time to connect", notYet),
+		row(BrokerOIDCTimeout, "30000", "broker github-oidc", "time for an answer", notYet),
+		row(VaultAddr, "", "broker vault-approle", "URL of the server", notYet),
+		row(VaultNamespace, "", "broker vault-approle", "X-Vault-Namespace", notYet),
+		row(VaultRoleID, "", "broker vault-approle", "role_id", notYet),
+		row(VaultSecretID, "", "broker vault-approle", "secret_id", notYet),
+		row(VaultKVMount, "secret", "broker vault-approle", "mount of the key-value store", notYet),
+		row(VaultKVPathPrefix, "", "broker vault-approle", "path before the key", notYet),
+		row(VaultConnectTimeout, "10000", "broker vault-approle", "time to connect", notYet),
+		row(VaultTimeout, "15000", "broker vault-approle", "time for an answer", notYet),
+		row(CABundle, "", "brokers and exports over HTTPS", "further root certificates, PEM", notYet),
+		row(Text("HTTP_PROXY"), "", "brokers and exports over HTTP", "proxy; http_proxy too"),
+		row(Text("HTTPS_PROXY"), "", "brokers and exports over HTTPS", "proxy; https_proxy too"),
+		row(Text("ALL_PROXY"), "", "brokers and exports", "proxy where neither is set; all_proxy too"),
+		row(Text("NO_PROXY"), "", "brokers and exports", "hosts that need no proxy; no_proxy too"),
+		row(Path("SSL_CERT_FILE"), "the system's", "brokers, exports and NATS over TLS", "root certificates instead of the system's"),
+		row(Path("SSL_CERT_DIR"), "the system's", "brokers, exports and NATS over TLS", "folders of root certificates instead of the system's"),
+	}
+}
+
+func exports() []Row {
+	return []Row{
+		row(ExportDir, "", "export", "folder that artifacts without a target are exported to: FOLDER/CELL/NAME", notYet),
+		row(ExportHTTPBaseURL, "", "export", "URL that artifacts are put to, with {cell_id} and {artifact_name}, or exact with a query, or a base", notYet, scoped),
+		row(ExportHTTPBearerToken, "", "export", "bearer token for it", notYet, scoped),
+		row(ExportHTTPMaxAttempts, "1", "export", "tries altogether", notYet, scoped, between(1, 1<<31)),
+		row(ExportHTTPRetryBackoff, "0", "export", "milliseconds between tries", notYet, scoped, between(0, 1<<31)),
+		row(ExportHTTPConnectTimeout, "10000", "export", "time to connect", notYet),
+		row(ExportHTTPTimeout, "30000", "export", "time for one try", notYet),
+		row(ExportS3PresignedURL, "", "export", "presigned URL for a target of kind s3; else CELLOS_EXPORT_HTTP_BASE_URL", notYet, scoped),
+		row(ExportS3Region, "the document's", "export", "region", notYet, scoped),
+		row(ExportS3MaxAttempts, "1", "export", "tries altogether", notYet, scoped, between(1, 1<<31)),
+		row(ExportS3RetryBackoff, "0", "export", "milliseconds between tries", notYet, scoped, between(0, 1<<31)),
+		row(ExportS3ConnectTimeout, "10000", "export", "time to connect", notYet),
+		row(ExportS3Timeout, "30000", "export", "time for one try", notYet),
+		row(RequireHTTPExport, "", "export", "a declared target without a URL is refused; it always is", nothing),
+		row(RequireS3Export, "", "export", "a declared target without a URL is refused; it always is", nothing),
+	}
+}
+
+func events() []Row {
+	return []Row{
+		row(JSONLEvents, "", "supervise", "file that every event is appended to"),
+		row(UseNoopSink, "", "supervise", "no JetStream; refused with the profile hardened"),
+		row(RequireJetStream, "", "supervise", "events must reach JetStream", notYet),
+		row(NATSURL, "nats://127.0.0.1:4222", "supervise", "server of JetStream; without it, and without CELL_OS_REQUIRE_JETSTREAM, there is none", notYet),
+		row(NATSCAFile, "", "supervise", "further root certificate for it", notYet),
+		row(EventsSubject, "cellos.events.v1", "supervise", "subject of the events, as it is", notYet),
+		row(EventsSubjectTemplate, "", "supervise", "subject with {spec_id}, {run_id} and {tenantId}; goes before the other two ways", notYet),
+		row(DLQDir, "", "supervise", "folder of dead letters: events that a sink did not take", notYet),
+		row(RedactEventFields, "", "supervise", "members of event data that are replaced; defaults: argv, path, reason", notYet),
+		row(EventSigning, "off", "supervise", "documented signing of events, beside our own", notYet, anyCase("off ed25519 hmac hmac-sha256")),
+		row(EventSigningKid, "", "supervise", "key id for it", notYet),
+		row(EventSigningKey, "", "supervise", "key for it, base64url or base64: an Ed25519 seed of 32 bytes, or an HMAC key", notYet),
+	}
+}
+
+func others() []Row {
+	const why = "known from cellos-supervisor 0.5.1; "
+	return []Row{
+		row(HostTelemetrySignAlg, "", "nobody", why+"no run read it there either", nothing),
+		row(HostTelemetrySignKid, "", "nobody", why+"no run read it there either", nothing),
+		row(HostTelemetryHMACKey, "", "nobody", why+"no run read it there either", nothing),
+		row(HostTelemetryEd25519SK, "", "nobody", why+"no run read it there either", nothing),
+		row(RustLog, "", "nobody", why+"this program writes no log: errors, hints and notes only", nothing),
+		row(RustBacktrace, "", "nobody", why+"a program of another language", nothing),
+		row(RustLibBacktrace, "", "nobody", why+"a program of another language", nothing),
+		row(TokioWorkerThreads, "", "nobody", why+"GOMAXPROCS is the runtime's own here", nothing),
+		row(NoColor, "", "nobody", "nothing is coloured", nothing),
+	}
+}
