@@ -26,6 +26,7 @@ plan
 host cell
 backend/process
 supervisor
+backend/contract
 cmd/cellos
 `
 

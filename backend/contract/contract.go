@@ -1,0 +1,64 @@
+//go:build linux
+
+// Package contract is what every backend must do, as tests: the same commands, with the same answers, in the cells of each.
+//
+//	func TestContract(t *testing.T) {
+//		contract.Test(t, contract.Subject{Backend: process.Backend{}, Plan: plan.For})
+//	}
+//
+// It drives a backend as the supervisor does (cell.Backend) and, where the supervisor has a part in it, whole runs with their
+// evidence. A backend that answers differently where a case asks is wrong; one that cannot do what a case asks refuses it in its plan, and
+// names the case in Refuses with words of that refusal, which is then what the case demands.
+package contract
+
+import (
+	"testing"
+
+	"cellos.io/cellos/authority"
+	"cellos.io/cellos/cell"
+	"cellos.io/cellos/plan"
+)
+
+// A Subject is a backend under test.
+type Subject struct {
+	Backend cell.Backend
+	// Plan plans for it.
+	Plan func(*authority.Authority, plan.Host) (*plan.Plan, error)
+	// Refuses are the cases whose documents the plan must refuse, by name, with words of the refusal.
+	Refuses map[string]string
+	// InTurn and AtOnce are how many cells are made one after the other and at the same time; 100 and 20 if zero. A backend whose cells
+	// take seconds may be tried with fewer.
+	InTurn, AtOnce int
+}
+
+// A test is one case of the contract.
+type test struct {
+	name string
+	run  func(t *testing.T, s Subject)
+}
+
+// Test tries every case. It may run as root or as an ordinary user. Cases are subtests named after what they try.
+func Test(t *testing.T, s Subject) {
+	if s.InTurn == 0 {
+		s.InTurn = 100
+	}
+	if s.AtOnce == 0 {
+		s.AtOnce = 20
+	}
+	var known []string
+	for _, list := range [][]test{streams, ends, commands, files, terminals, lives, runs} {
+		for _, c := range list {
+			known = append(known, c.name)
+			t.Run(c.name, func(t *testing.T) { c.run(t, s) })
+		}
+	}
+	for name := range s.Refuses {
+		found := false
+		for _, k := range known {
+			found = found || k == name
+		}
+		if !found {
+			t.Errorf("%q is refused, and is no case of the contract", name)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+//go:build linux
+
+package contract
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"cellos.io/cellos/cell"
+	"cellos.io/cellos/sysabi"
+)
+
+func ownerOf(fi os.FileInfo) uint32 { return fi.Sys().(*syscall.Stat_t).Uid }
+
+var terminals = []test{
+	{"a terminal of its own", ownTerminal},
+	{"the size of the terminal", terminalSize},
+	{"keys that send signals", terminalKeys},
+	{"no terminal unless asked for", noTerminal},
+}
+
+const tty = `"terminal":true`
+
+// onTerminal starts a script on a terminal of 30 rows and 90 columns.
+func (s Subject) onTerminal(t testing.TB, script string) (cell.Cell, *screen) {
+	t.Helper()
+	_, p := s.planned(t, ask{argv: []string{"/bin/sh", "-c", script}, run: tty})
+	c := s.built(t, p, cell.Streams{})
+	measured(t, c)
+	if c.Terminal() == nil {
+		t.Fatal("no terminal")
+	}
+	must(t, sysabi.SetWindowSize(int(c.Terminal().Fd()), 30, 90), sysabi.SetNonblock(int(c.Terminal().Fd()), true))
+	must(t, c.Release(t.Context()))
+	return c, &screen{t: t, f: c.Terminal()}
+}
+
+// A screen is what came out of a terminal.
+type screen struct {
+	t    testing.TB
+	f    *os.File
+	seen string
+}
+
+// until reads until a text was seen.
+func (s *screen) until(text string) {
+	s.t.Helper()
+	b := make([]byte, 4096)
+	for !strings.Contains(s.seen, text) {
+		n, err := s.f.Read(b)
+		s.seen += string(b[:n])
+		if err != nil {
+			s.t.Fatalf("waiting for %q after %q: %v", text, s.seen, err)
+		}
+	}
+}
+
+// rest reads to the end; the kernel says EIO when the last one on the other side is gone.
+func (s *screen) rest() string {
+	s.t.Helper()
+	b := make([]byte, 4096)
+	for {
+		n, err := s.f.Read(b)
+		s.seen += string(b[:n])
+		if err != nil {
+			if !errors.Is(err, syscall.EIO) {
+				s.t.Errorf("after %q: %v", s.seen, err)
+			}
+			return s.seen
+		}
+	}
+}
+
+func ownTerminal(t *testing.T, s Subject) {
+	c, screen := s.onTerminal(t, "for i in 0 1 2; do test -t $i || echo $i is none; done; tty; echo x >/dev/tty; echo ready; read line; echo got $line; exit 4")
+	screen.until("ready")
+	_, err := c.Terminal().WriteString("typed\n")
+	must(t, err)
+	got := screen.rest()
+	if o := waited(t, c); o.Code != 4 {
+		t.Errorf("%+v", o)
+	}
+	clean(t, c)
+	if got != "/dev/pts/0\r\nx\r\nready\r\ntyped\r\ngot typed\r\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+func terminalSize(t *testing.T, s Subject) {
+	c, screen := s.onTerminal(t, "stty size; trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.05; done")
+	screen.until("ready")
+	must(t, sysabi.SetWindowSize(int(c.Terminal().Fd()), 12, 34))
+	screen.until("12 34")
+	waited(t, c)
+	clean(t, c)
+	if !strings.HasPrefix(screen.seen, "30 90\r\n") {
+		t.Errorf("%q", screen.seen)
+	}
+}
+
+func terminalKeys(t *testing.T, s Subject) {
+	for _, x := range []struct{ key, trap string }{{"\x03", "INT"}, {"\x1c", "QUIT"}} {
+		c, screen := s.onTerminal(t, "trap 'echo caught; exit 5' "+x.trap+"; echo ready; while :; do sleep 0.05; done")
+		screen.until("ready")
+		_, err := c.Terminal().WriteString(x.key)
+		must(t, err)
+		screen.until("caught")
+		if o := waited(t, c); o.Code != 5 {
+			t.Errorf("%s: %+v", x.trap, o)
+		}
+		clean(t, c)
+	}
+	c, screen := s.onTerminal(t, "echo ready; cat; echo end")
+	screen.until("ready")
+	_, err := c.Terminal().WriteString("line\n\x04")
+	must(t, err)
+	screen.until("end")
+	if o := waited(t, c); o.Code != 0 {
+		t.Errorf("end of file: %+v", o)
+	}
+	clean(t, c)
+}
+
+func noTerminal(t *testing.T, s Subject) {
+	s.prints(t, sh("for i in 0 1 2; do test -t $i && echo $i is one; done; (: </dev/tty) 2>/dev/null && echo a terminal; echo end"), "end\n")
+}
