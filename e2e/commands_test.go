@@ -80,6 +80,11 @@ func TestValidateAndSchema(t *testing.T) {
 		if schema["$schema"] != "https://json-schema.org/draft/2020-12/schema" || schema["properties"] == nil {
 			t.Errorf("the schema begins with %v", schema["$schema"])
 		}
+		events := parsed(t, b.cellos("schema", "--events").ok(t))
+		if defs, _ := events["$defs"].(map[string]any); defs["io.cellos.evidence.v1.usage"] == nil || defs["dev.cellos.events.cell.lifecycle.v1.started"] == nil {
+			t.Errorf("the schema of events has %d definitions", len(defs))
+		}
+		b.cellos("schema", "--event").fails(t, 2, "unknown flag --event")
 	})
 }
 

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"cellos.io/cellos/evidence/eventtest"
 )
 
 // nobody is the ordinary user of these tests; it owns nothing.
@@ -84,6 +86,16 @@ func newBench(t *testing.T, u user) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		records, _ := filepath.Glob(filepath.Join(top, "state", "runs", "*", "events.jsonl"))
+		for _, path := range records {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Error(err)
+			}
+			for _, problem := range eventtest.Valid(text) {
+				t.Errorf("an event is not what its schema says: %s", problem)
+			}
+		}
 		// A workload may have left folders that cannot be entered.
 		filepath.WalkDir(top, func(p string, d os.DirEntry, err error) error {
 			if d != nil && d.IsDir() {

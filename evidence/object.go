@@ -69,6 +69,15 @@ func (o *object) unum(name string, v uint64) {
 	o.b = strconv.AppendUint(o.b, v, 10)
 }
 
+// numNull writes null when v is nil.
+func (o *object) numNull(name string, v *int64) {
+	if v == nil {
+		o.null(name)
+	} else {
+		o.num(name, *v)
+	}
+}
+
 func (o *object) intPtr(name string, v *int) {
 	if v != nil {
 		o.num(name, int64(*v))

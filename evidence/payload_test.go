@@ -46,6 +46,9 @@ func full() []evidence.Payload {
 		evidence.Files{Changes: []evidence.FileChange{{Path: "\xff", SHA256: "s", Mode: 0o4755}, {Change: evidence.FileDeleted}}},
 		evidence.Residue{Checks: []evidence.ResidueCheck{{What: "w", Found: []string{"f"}}, {}}}, evidence.Residue{},
 		evidence.Abandoned{TornBytes: 9},
+		evidence.Artifact{}, evidence.Usage{},
+		evidence.Usage{Files: []evidence.FileUse{{Mode: "overlay", Changed: n}, {}}, Names: []evidence.NameUse{{}}, Secrets: []evidence.SecretUse{{Taken: n}},
+			Limits: []evidence.LimitUse{{Peak: n}}, Denials: []evidence.Denial{{Grant: "g"}, {}}, NotObserved: []string{"x"}},
 		evidence.Other{EventType: "t", Members: free}, evidence.Other{EventType: "t", Bare: true},
 		evidence.Other{EventType: "t", Members: map[string]any{"f": math.NaN()}},
 	}

@@ -52,6 +52,8 @@ const (
 	TypeBoundary  = OwnPrefix + "boundary"
 	TypeCommand   = OwnPrefix + "command"
 	TypeFiles     = OwnPrefix + "files"
+	TypeArtifact  = OwnPrefix + "artifact"
+	TypeUsage     = OwnPrefix + "usage"
 	TypeResidue   = OwnPrefix + "residue"
 	TypeAbandoned = OwnPrefix + "abandoned"
 )

@@ -105,6 +105,7 @@ func (l *life) closing() {
 		l.fail(l.append(l.commandEvent()))
 	}
 	l.fail(l.files())
+	l.fail(l.append(l.usage()))
 	residue := cell.Residue{}
 	if l.cell != nil {
 		residue = l.cell.Destroy()
@@ -238,6 +239,7 @@ func (l *life) files() error {
 		if err != nil {
 			return err
 		}
+		l.changed = &list
 		f.Total, f.Truncated = list.Total, list.Deeper || list.Total > len(list.Changes)
 		for _, c := range list.Changes {
 			f.Changes = append(f.Changes, evidence.FileChange{

@@ -19,6 +19,7 @@ import (
 	"cellos.io/cellos/cell"
 	"cellos.io/cellos/document"
 	"cellos.io/cellos/evidence"
+	"cellos.io/cellos/evidence/eventtest"
 	"cellos.io/cellos/evidence/record"
 	"cellos.io/cellos/plan"
 	"cellos.io/cellos/stream"
@@ -196,6 +197,9 @@ func recorded(t testing.TB, e End) (list []evidence.Event) {
 	b, err := os.ReadFile(filepath.Join(e.Record, record.EventsFile))
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, p := range eventtest.Valid(b) {
+		t.Error(p)
 	}
 	for ev, err := range evidence.ReadEvents(bytes.NewReader(b)) {
 		if err != nil {

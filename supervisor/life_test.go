@@ -20,7 +20,7 @@ import (
 )
 
 // whole is the order of the events of a run whose command ran.
-const whole = "network_scope dns_target_set started plan boundary container_security process_spawned completed command files residue summary homeostasis destroyed"
+const whole = "network_scope dns_target_set started plan boundary container_security process_spawned completed command files usage residue summary homeostasis destroyed"
 
 // TestPlainRun compares with what the documented supervisor writes, field by field.
 func TestPlainRun(t *testing.T) {
@@ -60,8 +60,8 @@ func TestFailsAtEachStage(t *testing.T) {
 	broken := errors.New("it broke")
 	doesNotHold := newFake().boundary
 	doesNotHold.Layers = append(slices.Clone(doesNotHold.Layers), cell.Layer{Name: "seccomp", Promised: "a filter", Inside: "ptrace: success instead of EPERM"})
-	const refused = "network_scope dns_target_set started plan completed command files residue summary homeostasis destroyed"
-	const unmeasured = "network_scope dns_target_set started plan boundary container_security completed command files residue summary homeostasis destroyed"
+	const refused = "network_scope dns_target_set started plan completed command files usage residue summary homeostasis destroyed"
+	const unmeasured = "network_scope dns_target_set started plan boundary container_security completed command files usage residue summary homeostasis destroyed"
 	for _, c := range []struct {
 		name   string
 		set    func(f *fake)
@@ -154,7 +154,7 @@ func TestNoCommand(t *testing.T) {
 	if end.Code != 0 || end.Err != nil || strings.Join(f.log, " ") != "build measure destroy" {
 		t.Errorf("%+v; asked %v", end, f.log)
 	}
-	if got, want := short(recorded(t, end)), "network_scope dns_target_set started plan boundary container_security files residue summary homeostasis destroyed"; got != want {
+	if got, want := short(recorded(t, end)), "network_scope dns_target_set started plan boundary container_security files usage residue summary homeostasis destroyed"; got != want {
 		t.Errorf("events %s", got)
 	}
 }

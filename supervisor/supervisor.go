@@ -21,6 +21,7 @@ import (
 	"cellos.io/cellos/document"
 	"cellos.io/cellos/evidence"
 	"cellos.io/cellos/evidence/record"
+	"cellos.io/cellos/overlay"
 	"cellos.io/cellos/plan"
 	"cellos.io/cellos/stream"
 	"cellos.io/cellos/sysabi"
@@ -54,6 +55,7 @@ type Run struct {
 	Trust   Trust
 	Signer  evidence.Signer // signs every event; nil: the events are not signed
 	Durable bool            // every event survives a crash of the machine before the run goes on
+	Meters  []Meter         // what served the cell and counted; the cell of a backend is asked too, if it is one
 }
 
 // Trust is who vouches for the events about names.
@@ -79,11 +81,12 @@ type life struct {
 
 	boundary cell.Boundary
 	outcome  cell.Outcome
-	why      ending // what ended the command, if it was not the command
-	spawn    error  // the command could not be started
-	ran      bool   // the command was released
-	err      error  // the first error
-	late     late   // a signal that came when the command had ended
+	why      ending        // what ended the command, if it was not the command
+	spawn    error         // the command could not be started
+	ran      bool          // the command was released
+	err      error         // the first error
+	changed  *overlay.List // what changed in the working directory; nil if nobody looked
+	late     late          // a signal that came when the command had ended
 }
 
 // Do lives the run from the first to the last event.

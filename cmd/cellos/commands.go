@@ -20,7 +20,7 @@ func commands() []command {
 		{name: "run", does: "run a command in a cell", usage: runUsage, flags: append(grants, runFlagNames...), files: true, run: runCommand},
 		{name: "explain", does: "say what a command could do, and how that is enforced", usage: explainUsage, flags: append(grants, "--json", "--steps"), files: true, run: explainCommand},
 		{name: "validate", does: "check a document", usage: validateUsage, flags: []string{"--json"}, files: true, run: validateCommand},
-		{name: "schema", does: "print the JSON Schema of the document", usage: schemaUsage, run: schemaCommand},
+		{name: "schema", does: "print the JSON Schema of documents or events", usage: schemaUsage, flags: []string{"--events"}, run: schemaCommand},
 		{name: "runs", does: "list recorded runs", usage: runsUsage, flags: []string{"--json", "--clean", "--recover"}, run: runsCommand},
 		{name: "show", does: "show a recorded run", usage: showUsage, flags: []string{"--json", "--events", "--document", "--plan"}, run: showCommand},
 		{name: "verify", does: "check the evidence of a run", usage: verifyUsage, flags: []string{"--key", "--require", "--json"}, files: true, run: verifyCommand},
@@ -40,7 +40,7 @@ const usage = `usage: cellos COMMAND
   explain [FLAGS] DOCUMENT|-- COMMAND...
                                 say what it could do, and what enforces that
   validate DOCUMENT             check a document, and report everything wrong with it
-  schema                        print the JSON Schema of documents
+  schema [--events]             print the JSON Schema of documents, or of events
   runs                          list recorded runs
   show RUN                      show one; RUN is its name, the beginning of it, or "last"
   verify RUN|FILE|-             check its evidence: signatures, order, completeness

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"cellos.io/cellos/document"
+	"cellos.io/cellos/evidence/schema"
 )
 
 const explainUsage = `usage: cellos explain [FLAGS] DOCUMENT
@@ -103,16 +104,32 @@ func reportProblems(env environment, err error) error {
 	return status(exitUsage)
 }
 
-const schemaUsage = `usage: cellos schema
+const schemaUsage = `usage: cellos schema [--events]
 
 Prints the JSON Schema (draft 2020-12) of documents. Rules that a schema cannot say are checked by cellos validate.
+
+  --events   print the schema of the events of a run instead, every type
 `
 
 func schemaCommand(args []string, env environment, ui *console) error {
-	if len(args) > 0 {
-		return mistake{"unexpected argument " + quote(args[0]), ""}.at("schema")
+	set := flag.NewFlagSet("schema", flag.ContinueOnError)
+	events := set.Bool("events", false, "")
+	rest, _, err := parse(set, args)
+	if errors.Is(err, flag.ErrHelp) {
+		_, err := io.WriteString(env.out, schemaUsage)
+		return err
 	}
-	_, err := env.out.Write(document.Schema())
+	if err == nil && len(rest) > 0 {
+		err = errors.New("unexpected argument " + quote(rest[0]))
+	}
+	if err != nil {
+		return mistake{err.Error(), "cellos help schema"}.at("schema")
+	}
+	text := document.Schema
+	if *events {
+		text = schema.Events
+	}
+	_, err = env.out.Write(text())
 	return err
 }
 

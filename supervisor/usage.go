@@ -1,0 +1,96 @@
+package supervisor
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+
+	"cellos.io/cellos/authority"
+	"cellos.io/cellos/evidence"
+)
+
+// A Meter adds what it counted to what was granted. It is asked once, when the command has ended and the cell is still there.
+type Meter interface {
+	Meter(u *evidence.Usage)
+}
+
+// usage sets what was granted against what was used.
+func (l *life) usage() evidence.Usage {
+	var u evidence.Usage
+	a, limits := l.Authority, l.Plan.Limits
+	work := evidence.FileUse{Path: a.Work.Path, At: a.Work.Path, Access: []string{"read"}, Mode: string(a.Work.Mode)}
+	if a.Work.Mode != authority.Read {
+		work.Access = append(work.Access, "write")
+	}
+	if l.changed != nil {
+		work.Changed = number(l.changed.Total)
+	}
+	if a.Work.Path != "" {
+		u.Files = append(u.Files, work)
+	}
+	for _, g := range a.Files {
+		f := evidence.FileUse{Path: g.Host, At: g.At}
+		for _, x := range []struct {
+			right authority.Access
+			name  string
+		}{{authority.CanRead, "read"}, {authority.CanWrite, "write"}, {authority.CanExec, "exec"}} {
+			if g.Access.Has(x.right) {
+				f.Access = append(f.Access, x.name)
+			}
+		}
+		u.Files = append(u.Files, f)
+	}
+	for _, r := range a.Network {
+		u.Name(r.Host + ":" + strconv.Itoa(int(r.Port)))
+	}
+	for _, s := range a.Secrets {
+		u.Secret(s)
+	}
+	limit := func(name, unit string, n uint64) *evidence.LimitUse {
+		if n == 0 {
+			return &evidence.LimitUse{} // there is none
+		}
+		x := u.Limit(name)
+		x.Unit, x.Limit = unit, int64(n)
+		return x
+	}
+	wall := limit("wallTime", "nanoseconds", uint64(limits.Wall))
+	if l.ran {
+		wall.Peak = number(l.outcome.Duration)
+	}
+	wall.Reached = l.why.reason() == byTime
+	limit("memory", "bytes", limits.Memory)
+	limit("processes", "processes", limits.Processes)
+	limit("openFiles", "descriptors", limits.OpenFiles)
+	limit("fileSize", "bytes", limits.FileSize)
+	limit("scratch", "bytes", limits.Scratch)
+	limit("output", "bytes", limits.Output).Reached = l.why.reason() == byOutput
+	meters := l.Meters
+	if m, ok := l.cell.(Meter); ok {
+		meters = append(slices.Clone(meters), m)
+	}
+	for _, m := range meters {
+		m.Meter(&u)
+	}
+	u.NotObserved = append(u.NotObserved, unobserved(u)...)
+	return u
+}
+
+func number[T ~int | ~int64](n T) *int64 { v := int64(n); return &v }
+
+// unobserved names the kinds of use that nothing counted.
+func unobserved(u evidence.Usage) (list []string) {
+	missing := func(what string, yes bool) {
+		if yes {
+			list = append(list, what)
+		}
+	}
+	missing("files opened", slices.ContainsFunc(u.Files, func(f evidence.FileUse) bool { return f.Opened == nil }))
+	missing("connections to names", slices.ContainsFunc(u.Names, func(n evidence.NameUse) bool { return n.Connections == nil }))
+	missing("secrets taken", slices.ContainsFunc(u.Secrets, func(s evidence.SecretUse) bool { return s.Taken == nil }))
+	for _, x := range u.Limits {
+		missing("high-water mark of "+x.Name, x.Peak == nil)
+	}
+	slices.SortFunc(list, cmp.Compare[string])
+	return list
+}
