@@ -11,7 +11,7 @@ import (
 
 // etcFiles are what programs need of /etc: the loader's cache, alternatives, certificates, fonts, time zone, names of services and media types, and the
 // configuration of language runtimes. Everything else (accounts, keys, host names, services' settings) stays outside. The
-// patterns are those of path.Match.
+// star at the end of a name stands for any rest.
 var etcFiles = []string{
 	"alternatives", "ca-certificates", "crypto-policies", "fonts", "gitconfig", "java*", "ld.so.cache", "ld-musl-*", "localtime", "maven",
 	"mime.types", "os-release", "perl", "pki", "python*", "services", "ssl", "timezone",
@@ -58,7 +58,7 @@ func (p *planner) etcShown() (paths []string) {
 		return nil
 	}
 	for _, name := range p.h.Etc {
-		if at := "/etc/" + name; matches(name, etcFiles) && !p.replaced(at) {
+		if at := "/etc/" + name; EtcWanted(name) && !p.replaced(at) {
 			paths = append(paths, at)
 		}
 	}
@@ -66,7 +66,14 @@ func (p *planner) etcShown() (paths []string) {
 }
 
 // EtcWanted reports whether a name in /etc is shown to cells; package host looks only at those.
-func EtcWanted(name string) bool { return matches(name, etcFiles) }
+func EtcWanted(name string) bool {
+	for _, f := range etcFiles {
+		if prefix, some := strings.CutSuffix(f, "*"); name == f || some && strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
 
 type etcText struct{ name, text string }
 
@@ -98,13 +105,4 @@ func (p *planner) etcTexts() []etcText {
 		{"hosts", "127.0.0.1 localhost " + host + "\n::1 localhost " + host + "\n"},
 		{"nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"},
 	}
-}
-
-func matches(name string, patterns []string) bool {
-	for _, p := range patterns {
-		if ok, _ := path.Match(p, name); ok {
-			return true
-		}
-	}
-	return false
 }

@@ -96,15 +96,7 @@ func profileProgram(name, arch string) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("no system call tables for %s", arch)
 	}
-	policy, err := seccomp.Profile(name)
-	if err != nil {
-		return nil, err
-	}
-	prog, err := seccomp.Compile(policy, a)
-	if err != nil {
-		return nil, err
-	}
-	return prog.Bytes(), nil
+	return seccomp.ProfileBytes(name, a)
 }
 
 // start executes PID 1 with the arguments and the environment of the command, which it passes on.

@@ -2,7 +2,6 @@ package table
 
 import (
 	"strconv"
-	"strings"
 )
 
 // ExecPipe is the name of a descriptor that package spawn always hands over: the write end of a pipe, close-on-exec,
@@ -78,34 +77,34 @@ func Filter(prog []byte, text string) Arg { return Arg{kind: kindFilter, b: prog
 func Null() Arg { return Arg{kind: kindNull} }
 
 // String returns the argument as [Table.String] prints it.
-func (a Arg) String() string {
+func (a Arg) String() string { return string(a.appendText(nil)) }
+
+func (a Arg) appendText(b []byte) []byte {
 	switch a.kind {
 	case kindFD:
 		if int64(a.n) == ATFDCWD {
-			return "AT_FDCWD"
+			return append(b, "AT_FDCWD"...)
 		}
-		return strconv.FormatInt(int64(a.n), 10)
+		return strconv.AppendInt(b, int64(a.n), 10)
 	case kindHanded:
-		return "<" + a.text + ">"
+		return append(append(append(b, '<'), a.text...), '>')
 	case kindPath:
-		return strconv.Quote(a.text)
+		return strconv.AppendQuote(b, a.text)
 	case kindFlags, kindStruct, kindFilter:
-		return a.text
+		return append(b, a.text...)
 	case kindStrings:
-		var b strings.Builder
-		b.WriteByte('[')
+		b = append(b, '[')
 		for i, s := range a.v {
 			if i > 0 {
-				b.WriteString(", ")
+				b = append(b, ", "...)
 			}
-			b.WriteString(strconv.Quote(s))
+			b = strconv.AppendQuote(b, s)
 		}
-		b.WriteByte(']')
-		return b.String()
+		return append(b, ']')
 	case kindNull:
-		return "NULL"
+		return append(b, "NULL"...)
 	}
-	return strconv.FormatUint(a.n, 10)
+	return strconv.AppendUint(b, a.n, 10)
 }
 
 // number returns the value of an argument that is a number known before linking.

@@ -2,7 +2,6 @@ package table
 
 import (
 	"strconv"
-	"strings"
 
 	"cellos.io/cellos/sysabi"
 )
@@ -82,50 +81,48 @@ func (f Form) String() string {
 // What follows "=" is the only result that is accepted, or "ok" for any result that is not an error, and then the errors
 // that are tolerated; it is left out where only an error would be wrong. The comment is the layer and the name.
 func (t Table) String() string {
-	var b strings.Builder
+	b := make([]byte, 0, 96*len(t)) // a step of a cell has about 90 bytes
 	width := len(strconv.Itoa(len(t)))
 	for i, s := range t {
 		n := strconv.Itoa(i + 1)
-		b.WriteString(strings.Repeat(" ", width-len(n)))
-		b.WriteString(n)
-		b.WriteString("  ")
-		b.WriteString(s.String())
-		b.WriteByte('\n')
+		for range width - len(n) {
+			b = append(b, ' ')
+		}
+		b = append(append(b, n...), "  "...)
+		b = append(s.appendText(b), '\n')
 	}
-	return b.String()
+	return string(b)
 }
 
 // String prints the step without its number.
-func (s Step) String() string {
-	var b strings.Builder
-	b.WriteString(s.Call)
-	b.WriteByte('(')
+func (s Step) String() string { return string(s.appendText(nil)) }
+
+func (s Step) appendText(b []byte) []byte {
+	b = append(append(b, s.Call...), '(')
 	for i, a := range s.Args {
 		if i > 0 {
-			b.WriteString(", ")
+			b = append(b, ", "...)
 		}
-		b.WriteString(a.String())
+		b = a.appendText(b)
 	}
-	b.WriteByte(')')
+	b = append(b, ')')
 	if s.Want.set || len(s.Tolerate) > 0 {
-		b.WriteString(" = ")
+		b = append(b, " = "...)
 		if s.Want.set {
-			b.WriteString(strconv.Itoa(s.Want.n))
+			b = strconv.AppendInt(b, int64(s.Want.n), 10)
 		} else {
-			b.WriteString("ok")
+			b = append(b, "ok"...)
 		}
 		for _, e := range s.Tolerate {
-			b.WriteByte('|')
-			b.WriteString(e.Name())
+			b = append(append(b, '|'), e.Name()...)
 		}
 	}
 	if s.Layer != "" || s.Name != "" {
-		b.WriteString("  # ")
+		b = append(b, "  # "...)
 		if s.Layer != "" {
-			b.WriteString(s.Layer)
-			b.WriteString(": ")
+			b = append(append(b, s.Layer...), ": "...)
 		}
-		b.WriteString(s.Name)
+		b = append(b, s.Name...)
 	}
-	return b.String()
+	return b
 }

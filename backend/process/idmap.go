@@ -10,7 +10,6 @@ import (
 	"cellos.io/cellos/plan"
 	"cellos.io/cellos/spawn"
 	"cellos.io/cellos/sysabi"
-	"cellos.io/cellos/table"
 )
 
 // writeMaps makes the child who the plan says. Only root does this for a child: user_namespaces(7), "Defining user and
@@ -42,7 +41,7 @@ func writeMap(pid int, name string, inside, outside uint32) error {
 
 // trees opens what root shows to the cell. The owner of each tree becomes the cell's user, by a mount that maps ids: files keep
 // their owner on the file system, and the cell's uid owns nothing on the host.
-func (h *handing) trees(p *plan.Plan) error {
+func (h *handing) trees(p *plan.Plan, ahead *Ahead) error {
 	type owner struct{ uid, gid uint32 }
 	spaces := map[owner]int{}
 	defer func() {
@@ -58,7 +57,7 @@ func (h *handing) trees(p *plan.Plan) error {
 		space, ok := spaces[o]
 		if !ok {
 			var err error
-			if space, err = mapping(o.uid, o.gid, p.IDs); err != nil {
+			if space, err = mapping(o.uid, o.gid, p.IDs, ahead); err != nil {
 				return err
 			}
 			spaces[o] = space
@@ -91,35 +90,23 @@ func openTree(t *plan.Tree, userns int) (int, error) {
 }
 
 // mapping makes a user namespace in which an owner on the file system is the cell's user on the host. A namespace needs a process to
-// be made; this one does nothing and ends here.
-func mapping(uid, gid uint32, ids plan.IDs) (int, error) {
-	r, w, err := sysabi.Pipe()
-	if err != nil {
-		return -1, fmt.Errorf("making a user namespace: %w", err)
-	}
-	defer sysabi.CloseFD(w)
-	defer sysabi.CloseFD(r)
-	p, err := spawn.Start(spawn.Request{Form: table.Shared, Namespaces: sysabi.CLONE_NEWUSER, Handed: map[string]int{"hold": r}, Table: table.Table{
-		// It keeps no copy of the pipe's other end: when the supervisor dies, the pipe ends, and the process with it.
-		{Name: "placing <hold>", Call: "dup3", Args: []table.Arg{table.Handed("hold"), table.FD(0), table.Num(0)}, Want: table.Exactly(0)},
-		{Name: "placing <exec>", Call: "dup3", Args: []table.Arg{table.Handed(table.ExecPipe), table.FD(1), table.Flags(sysabi.O_CLOEXEC, "O_CLOEXEC")}, Want: table.Exactly(1)},
-		{Name: "closing every other descriptor", Call: "close_range", Args: []table.Arg{table.Num(2), table.Flags(0xffffffff, "~0"), table.Num(0)}},
-		{Name: "waiting to be looked at", Call: "read", Args: []table.Arg{table.FD(0), table.Struct(make([]byte, 8), "&byte"), table.Num(1)}, Want: table.Exactly(1)},
-		{Name: "never started", Call: "execve", Args: []table.Arg{table.Path("/"), table.Null(), table.Null()}},
-	}})
-	if err != nil {
-		return -1, explain(err)
+// be made; this one waits for a table that never comes.
+func mapping(uid, gid uint32, ids plan.IDs, ahead *Ahead) (int, error) {
+	p := ahead.takeHolder()
+	if p == nil {
+		var err error
+		if p, err = spawn.Prepare(sysabi.CLONE_NEWUSER); err != nil {
+			return -1, explain(err)
+		}
 	}
 	defer p.Close()
-	defer p.Wait()
-	defer p.Kill()
-	if err := writeMap(p.Pid(), "gid_map", gid, ids.HostGID); err != nil {
+	if err := writeMap(p.PID(), "gid_map", gid, ids.HostGID); err != nil {
 		return -1, err
 	}
-	if err := writeMap(p.Pid(), "uid_map", uid, ids.HostUID); err != nil {
+	if err := writeMap(p.PID(), "uid_map", uid, ids.HostUID); err != nil {
 		return -1, err
 	}
-	f, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", p.Pid()))
+	f, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", p.PID()))
 	if err != nil {
 		return -1, fmt.Errorf("opening a user namespace: %w", err)
 	}

@@ -93,7 +93,7 @@ func (c *processCell) start(s cell.Streams, ahead *Ahead) (err error) {
 		}
 		defer mapped.Close()
 	}
-	if err := h.trees(c.plan); err != nil {
+	if err := h.trees(c.plan, ahead); err != nil {
 		return err
 	}
 	if c.proc, err = spawned(c.plan, &h, ahead); err != nil {
