@@ -23,7 +23,9 @@ document table seccomp
 authority spawn evidence
 cellinit overlay
 plan
-host cell
+cell
+cgroup
+host
 backend/process
 supervisor
 backend/contract

@@ -73,17 +73,18 @@ const (
 
 // Limits bound what the command uses. Zero means that the document sets none.
 type Limits struct {
-	Lifetime  time.Duration // of the whole cell, always set
-	Wall      time.Duration // of the command, from its start; at most Lifetime
-	WallFrom  string        // the field that set Wall: spec.run.timeoutMs, or spec.lifetime.ttlSeconds
-	Grace     time.Duration // between SIGTERM and SIGKILL when the time is over
-	Memory    uint64        // bytes, of all processes together
-	CPU       CPU           // processor time, of all processes together
-	Processes uint64        // processes and threads at once
-	OpenFiles uint64        // descriptors of one process
-	FileSize  uint64        // bytes, of one file
-	Scratch   uint64        // bytes in the scratch space: /tmp, /dev/shm, changed files
-	Output    uint64        // bytes on standard output and standard error together
+	Lifetime            time.Duration // of the whole cell, always set
+	Wall                time.Duration // of the command, from its start; at most Lifetime
+	WallFrom            string        // the field that set Wall: spec.run.timeoutMs, or spec.lifetime.ttlSeconds
+	Grace               time.Duration // between SIGTERM and SIGKILL when the time is over
+	Memory              uint64        // bytes, of all processes together
+	CPU                 CPU           // processor time, of all processes together
+	MemoryFrom, CPUFrom string        // the fields, or variables, that set them
+	Processes           uint64        // processes and threads at once
+	OpenFiles           uint64        // descriptors of one process
+	FileSize            uint64        // bytes, of one file
+	Scratch             uint64        // bytes in the scratch space: /tmp, /dev/shm, changed files
+	Output              uint64        // bytes on standard output and standard error together
 }
 
 // Defaults of Limits: what a cell gets whose document says nothing.

@@ -129,12 +129,15 @@ func (a *Authority) limits(r *document.Run) {
 	if d == nil {
 		return
 	}
-	l.Memory = value(d.MemoryMaxBytes)
+	if l.Memory = value(d.MemoryMaxBytes); l.Memory != 0 {
+		l.MemoryFrom = "spec.run.limits.memoryMaxBytes"
+	}
 	l.Grace = time.Duration(value(d.GracefulShutdownSeconds)) * time.Second
 	l.Processes = cmp.Or(value(d.Processes), DefaultProcesses)
 	l.Scratch = cmp.Or(value(d.ScratchBytes), DefaultScratch)
 	l.OpenFiles, l.FileSize, l.Output = value(d.OpenFiles), value(d.FileSizeBytes), value(d.OutputBytes)
 	if c := d.CPUMax; c != nil {
+		l.CPUFrom = "spec.run.limits.cpuMax"
 		l.CPU = CPU{Quota: time.Duration(c.QuotaMicros) * time.Microsecond, Period: 100 * time.Millisecond}
 		if c.PeriodMicros != nil {
 			l.CPU.Period = time.Duration(*c.PeriodMicros) * time.Microsecond

@@ -66,9 +66,12 @@ func TestOf(t *testing.T) {
 			`"openFiles":16,"fileSizeBytes":9,"scratchBytes":65536,"outputBytes":11}`, func(a *Authority) {
 			l := &a.Limits
 			l.Memory, l.CPU, l.Grace, l.Processes = 7, CPU{5 * time.Millisecond, 100 * time.Millisecond}, 3*time.Second, 1
+			l.MemoryFrom, l.CPUFrom = "spec.run.limits.memoryMaxBytes", "spec.run.limits.cpuMax"
 			l.OpenFiles, l.FileSize, l.Scratch, l.Output = 16, 9, 65536, 11
 		}},
-		{"period", "", "", `,"limits":{"cpuMax":{"quotaMicros":1000,"periodMicros":2000}}`, func(a *Authority) { a.Limits.CPU = CPU{time.Millisecond, 2 * time.Millisecond} }},
+		{"period", "", "", `,"limits":{"cpuMax":{"quotaMicros":1000,"periodMicros":2000}}`, func(a *Authority) {
+			a.Limits.CPU, a.Limits.CPUFrom = CPU{time.Millisecond, 2 * time.Millisecond}, "spec.run.limits.cpuMax"
+		}},
 
 		{"absolute working directory", "", "", `,"workingDirectory":"/a/b/"`, func(a *Authority) { a.Work.Path, a.Work.From = "/a/b", "spec.run.workingDirectory" }},
 		{"relative working directory", "", "", `,"workingDirectory":"./x//y"`, func(a *Authority) { a.Work.Path, a.Work.From = "/w/x/y", "spec.run.workingDirectory" }},

@@ -63,8 +63,23 @@ type Outcome struct {
 	MaxRSS   int64 // bytes, of the largest process
 	Read     int64 // blocks of 512 bytes, getrusage(2)
 	Written  int64
-	Tasks    int64 // processes and threads that were started, PID 1 not counted; 0 if unknown
+	Tasks    int64  // processes and threads that were started, PID 1 not counted; 0 if unknown
+	Group    *Usage // what the cell's control group counted; nil if it has none
 }
+
+// Usage is what a control group counted. Zero: nothing, or the kernel does not tell.
+type Usage struct {
+	Memory        uint64 // the limit in bytes; 0: none
+	MemoryPeak    uint64 // bytes, of all processes together
+	OOMKills      uint64 // processes that the kernel ended because the memory was used up
+	Processes     uint64 // most processes and threads at once
+	Throttled     int64  // periods in which the processor time was used up
+	ThrottledTime time.Duration
+	Err           error // a limit did not last as long as the command, or cannot be read any more; nil: all did
+}
+
+// OutOfMemory reports whether the cell's own limit of memory ended something in it.
+func (o Outcome) OutOfMemory() bool { return o.Group != nil && o.Group.OOMKills > 0 }
 
 // A StartError says that the command could not be executed; nothing of it ran.
 type StartError struct {

@@ -88,8 +88,7 @@ var badCalls = []bad{
 	{"a pipe", "run --read $DIR/pipe CELL", nil, 125, "pipe"},
 	{"the working directory", "run --write $DIR CELL", nil, 125, "is the working directory"},
 	{"one grant inside another", "run --read $DIR/file:/x --read $DIR/file:/x/y CELL", nil, 125, "/x/y lies in /x"},
-	{"memory", "run --memory 1MiB CELL", nil, 125, "not enforced by this backend yet"},
-	{"cpu", "run --cpus 0.5 CELL", nil, 125, "not enforced by this backend yet"},
+	{"too little memory", "run --memory 4KiB CELL", nil, 125, "--memory: 4096 bytes are less than a cell needs"},
 	{"events in no folder", "run --events /no/such/file CELL", nil, 125, "/no/such/file"},
 	{"events to a folder", "run --events $DIR CELL", nil, 125, "is a directory"},
 	{"too long an argument", "run CELL", []string{"huge"}, 125, "argument list too long"},
@@ -98,7 +97,7 @@ var badCalls = []bad{
 	{"JSON", "run $DIR/bad.json", nil, 2, "bad.json:3:"},
 	{"YAML", "run $DIR/bad.yaml", nil, 2, "bad.yaml:5"},
 	{"not a document", "validate $DIR/file", nil, 2, "file:1"},
-	{"field without enforcement", "run $DIR/later.json", nil, 125, "spec.run.limits.memoryMaxBytes"},
+	{"field that no host can enforce", "run $DIR/later.json", nil, 125, "spec.run.limits.memoryMaxBytes"},
 	{"no such run", "show nothing", nil, 1, "nothing"},
 	{"shell", "completion tcsh", nil, 2, "bash, zsh, fish"},
 	{"help for nothing", "help bogus", nil, 2, `unknown command "bogus"`},
@@ -113,7 +112,7 @@ func badBench(t *testing.T, u user) (b *bench, out string) {
 	b.write("bad.yaml", "apiVersion: cellos.io/v1\nkind: ExecutionCell\nspec:\n  id: a\n   x: [\n", 0o644)
 	doc := `{"apiVersion":"cellos.io/v1","kind":"ExecutionCell","spec":{"id":"a","authority":{},"lifetime":{"ttlSeconds":60},"run":{"argv":["true"],"secretDelivery":"env"%s}}}`
 	b.write("good.json", fmt.Sprintf(doc, ""), 0o644)
-	b.write("later.json", fmt.Sprintf(doc, `,"limits":{"memoryMaxBytes":1048576}`), 0o644)
+	b.write("later.json", fmt.Sprintf(doc, `,"limits":{"memoryMaxBytes":4096}`), 0o644)
 	for name, to := range map[string]string{"link": "sub", "dangling": "nowhere"} {
 		if err := os.Symlink(to, filepath.Join(b.dir, name)); err != nil {
 			t.Fatal(err)

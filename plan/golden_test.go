@@ -46,6 +46,8 @@ func goldens() []golden {
 		{name: "root-inside", host: machine(), run: `"user":{"uid":0,"gid":0},"hostname":"box"`, grants: mode("empty")},
 		{name: "limits", host: machine(), grants: mode("empty"),
 			run: `"timeoutMs":1500,"limits":{"processes":64,"openFiles":256,"fileSizeBytes":1048576,"scratchBytes":65536,"outputBytes":1000,"gracefulShutdownSeconds":5}`},
+		{name: "group", host: lacks(func(h *Host) { h.Cgroups = delegated }), grants: mode("empty"), run: `"limits":{"memoryMaxBytes":67108864,"cpuMax":{"quotaMicros":50000}}`},
+		{name: "root-group", host: func() Host { h := rootful(); h.Cgroups = versionOne; return h }(), grants: mode("empty"), run: `"limits":{"memoryMaxBytes":1048577,"processes":7}`},
 		{name: "profiles", host: machine(), run: `"seccomp":{"profile":"baseline+net-none"}`, grants: mode("empty")},
 		{name: "nested", host: machine(), grants: `"filesystem":{"workingDirectory":"write","read":["/data","/data/list",{"path":"/home/me/key","at":"/src/notes"}],"write":["/data/in"],"exec":["/data/in/deep",{"path":"/opt/tool","at":"/tool"}]}`},
 		{name: "root-nested", host: rootful(), grants: `"filesystem":{"read":["/data","/data/list"],"write":["/data/in"],"exec":[{"path":"/opt/tool","at":"/src/out"}]}`},
@@ -68,6 +70,10 @@ func goldens() []golden {
 		{name: "refused-paths", host: machine(), run: `"workingDirectory":"/src/link"`, grants: `"filesystem":{"read":["/home/me/link","/home/me/link/in","/home/me/dangling","/home/me/socket","/home/me/closed","/nowhere","/bin/sh",{"path":"/data","at":"/usr/nothing"},{"path":"/data","at":"/usr/bin/tool"},{"path":"/home/me/key","at":"/usr/local"}]}`},
 		{name: "refused-workdir", host: machine(), run: `"workingDirectory":"/"`, grants: `"filesystem":{"read":["/nowhere"]}`},
 		{name: "refused-workdir-twice", host: machine(), grants: `"filesystem":{"read":["/src"]}`},
+		{name: "refused-group", host: lacks(func(h *Host) {
+			h.Cgroups = Cgroups{Why: "version 2: it is not mounted; version 1: its groups are root's"}
+		}),
+			run: `"limits":{"memoryMaxBytes":67108864,"cpuMax":{"quotaMicros":50000}}`},
 		{name: "refused-not-yet", host: machine(), all: `"ingress":{"git":{"url":"u"}},"environment":{"imageReference":"i"},"identity":{"kind":"federatedOidc","provider":"p","audience":"a","secretRef":"two"},` +
 			`"run":{"argv":["x"],"seccomp":{"profile":"strict+net-none"},"limits":{"memoryMaxBytes":1048576,"cpuMax":{"quotaMicros":5000},"openFiles":1048576}},` +
 			`"authority":{"egressRules":[{"host":"a.example","port":443,"protocol":"https"},{"host":"b.example","port":53}],"secretRefs":["one","two"],` +

@@ -18,6 +18,8 @@ type Host struct {
 	// UserNS is empty when user namespaces can be made by this user, else the reason why not.
 	UserNS string
 
+	Cgroups Cgroups // filled only where WantsCgroup says so, or an operator named a place
+
 	Etc     []string         // names in /etc
 	Private []string         // folders of the supervisor's own, which no cell may have; real paths, in Entries too
 	Entries map[string]Entry // what Paths asked for; a path that is not there is missing

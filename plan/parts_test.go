@@ -103,7 +103,7 @@ func TestEveryReasonAtOnce(t *testing.T) {
 	}
 	want := []string{
 		"spec.authority.secretRefs[0]: delivering the secret s: not enforced by this backend yet",
-		"spec.run.limits.memoryMaxBytes: limiting memory: not enforced by this backend yet",
+		"spec.run.limits.memoryMaxBytes: 4096 bytes are less than a cell needs to come to stand, which is 1 MiB",
 		"spec.run.limits.openFiles: 5000 is more than this host allows cellos, which is 4096",
 		"the kernel has no Landlock, or it is off",
 		"the kernel has no seccomp filters",

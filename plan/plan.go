@@ -29,6 +29,7 @@ type Plan struct {
 	Mounts     []Mount     // every mount of the finished cell, besides those that a granted tree brings along
 	Promises   []Promise   // what is measured before release
 	Says       []Sentence  // what the command can do and cannot, in words
+	Cgroup     *Cgroup     // nil: the cell has none of its own
 	Limits     authority.Limits
 	Work       authority.Work
 	Profile    string // seccomp profile
@@ -110,6 +111,7 @@ const (
 	LayerSession  = "session"
 	LayerFDs      = "descriptors"
 	LayerWatch    = "supervisor"
+	LayerGroup    = "control group"
 )
 
 // For plans a cell. The error is a Refused with everything that the host cannot enforce.

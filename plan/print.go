@@ -15,6 +15,9 @@ func (p *Plan) Text() string {
 			fmt.Fprintf(&b, "     <%s> is %s, %s, owner %d:%d shown as the cell's user\n", h.Name, oneLine(h.Tree.Path), h.Tree.Attr.Options(), h.Tree.UID, h.Tree.GID)
 		}
 	}
+	if p.Cgroup != nil {
+		p.Cgroup.text(&b)
+	}
 	fmt.Fprintf(&b, "     clone3 with new namespaces %s\n", p.Namespaces)
 	b.WriteString(p.Table.String())
 	return b.String()

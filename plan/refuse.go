@@ -22,12 +22,7 @@ func (p *planner) demands() {
 	for _, x := range p.a.Exports {
 		p.refuse(x.From, fmt.Sprintf("exporting %s: %s", x.Path, yet), "take the file from a folder that is granted for writing")
 	}
-	if p.a.Limits.Memory != 0 {
-		p.refuse("spec.run.limits.memoryMaxBytes", "limiting memory: "+yet, "")
-	}
-	if p.a.Limits.CPU != (authority.CPU{}) {
-		p.refuse("spec.run.limits.cpuMax", "limiting processor time: "+yet, "")
-	}
+	p.cgroup()
 	if n := p.a.Limits.OpenFiles; n > p.h.OpenMax {
 		p.refuse("spec.run.limits.openFiles", fmt.Sprintf("%d is more than this host allows cellos, which is %d", n, p.h.OpenMax),
 			"ask for less, or raise the hard limit (ulimit -Hn)")

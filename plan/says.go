@@ -81,6 +81,7 @@ func (p *planner) says() {
 		p.can("use a terminal of its own", LayerSession)
 	}
 	p.can(fmt.Sprintf("run %d processes and threads at once, for %s", l.Processes, wall(l.Wall)), LayerLimits, LayerWatch)
+	p.saysCgroup()
 	if l.Output != 0 {
 		p.can(fmt.Sprintf("print %s", size(l.Output)), LayerWatch)
 	}

@@ -144,7 +144,7 @@ func (l *life) watch(ctx context.Context, joint *terminal.Joint) error {
 	for {
 		select {
 		case err := <-ended:
-			return errors.Join(err, l.passOn(joint), l.limit())
+			return errors.Join(err, l.passOn(joint), l.limit(), l.groupLimit())
 		case <-wall.C:
 			if l.why.set(byTime, 0) {
 				end(int(syscall.SIGTERM), limits.Grace)
@@ -255,8 +255,8 @@ func (l *life) limit() error {
 	limits := l.Plan.Limits
 	switch l.why.reason() {
 	case byTime:
-		if limits.WallFrom == "spec.run.timeoutMs" {
-			return fmt.Errorf("command timed out after %d ms (spec.run.timeoutMs)", limits.Wall.Milliseconds())
+		if limits.WallFrom != "spec.lifetime.ttlSeconds" {
+			return fmt.Errorf("command timed out after %d ms (%s)", limits.Wall.Milliseconds(), limits.WallFrom)
 		}
 		return fmt.Errorf("cell killed by TTL watchdog after %d ms (ttl_seconds=%d)", limits.Wall.Milliseconds(), int64(limits.Lifetime.Seconds()))
 	case byOutput:

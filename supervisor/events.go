@@ -206,6 +206,7 @@ func (l *life) commandEvent() evidence.Command {
 	if o.Tasks > 0 {
 		c.Details = map[string]any{"tasksStarted": o.Tasks}
 	}
+	counted(&c, o.Group)
 	switch {
 	case !l.ran:
 		return evidence.Command{Outcome: evidence.OutcomeNotStarted}
@@ -213,6 +214,8 @@ func (l *life) commandEvent() evidence.Command {
 		c.Outcome = evidence.OutcomeTimeout
 	case l.why.reason() != byItself:
 		c.Outcome = evidence.OutcomeCancelled
+	case outOfMemory(o):
+		c.Outcome = evidence.OutcomeOutOfMemory
 	case o.Signal != 0:
 		c.Outcome = evidence.OutcomeSignaled
 	case o.Code < 0 || l.spawn != nil:

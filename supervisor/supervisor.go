@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"cellos.io/cellos/authority"
@@ -94,10 +95,16 @@ func (r Run) Do(ctx context.Context) End {
 	l := &life{Run: r, id: evidence.NewID(), began: time.Now()}
 	// The cell is built while its record is opened and the first events are written: neither needs the other, and nothing of the
 	// command can run before both are there.
-	built := l.build(ctx)
+	var built <-chan error
+	if l.Plan.Cgroup == nil {
+		built = l.build(ctx)
+	}
 	if err := l.open(); err != nil {
-		l.discard(<-built)
+		l.discard(built)
 		return End{Code: ExitRefused, Err: err}
+	}
+	if built == nil { // a control group outlives a crash of the supervisor: its record says first where it will be
+		built = l.build(ctx)
 	}
 	l.fail(l.opening())
 	l.fail(l.built(<-built))
@@ -125,6 +132,11 @@ func (l *life) open() (err error) {
 	if err := l.dir.WriteFile(record.DocumentFile, l.Bytes); err != nil {
 		return err
 	}
+	if g := l.Plan.Cgroup; g != nil {
+		if err := l.dir.WriteFile(record.GroupsFile, []byte(strings.Join(g.Paths(), "\n")+"\n")); err != nil {
+			return err
+		}
+	}
 	if l.RunID == "" {
 		l.RunID = l.id
 	}
@@ -140,8 +152,8 @@ func (l *life) open() (err error) {
 }
 
 // discard ends a cell that has no record.
-func (l *life) discard(err error) {
-	if err == nil {
+func (l *life) discard(built <-chan error) {
+	if built != nil && <-built == nil {
 		l.cell.Destroy()
 	}
 	if l.relay != nil {

@@ -1,5 +1,7 @@
 package variable
 
+import "math"
+
 func places() []Row {
 	return []Row{
 		row(State, "", "every command that keeps or reads records", "folder of the run records; absolute; else XDG_STATE_HOME/cellos, else ~/.local/state/cellos, else a folder of the user's own under TMPDIR"),
@@ -19,7 +21,7 @@ func admission() []Row {
 		row(ForceMissing, "", "supervise", "isolation primitives to take as missing, for tests: unshare, seccomp, cgroup-v2, all; it can only add", notYet),
 		row(StrictConfig, "off", "supervise", "what it made errors of is one always; off brings nothing back", notYet),
 		row(RunID, "run-local-001", "supervise", "runId of the events, as it is; the unique identity of a run is the attribute cellosrun"),
-		row(RunTimeoutMs, "", "supervise", "time limit of the command in milliseconds; the smallest of this, run.timeoutMs and the lifetime counts", between(1, 1<<63-1), notYet),
+		row(RunTimeoutMs, "", "supervise", "time limit of the command in milliseconds; the smallest of this, run.timeoutMs and the lifetime counts", between(1, math.MaxInt64/1000000)),
 		row(Argv0Prefixes, "", "supervise", "folders or files that argv[0], absolute and with links resolved, must be in", notYet),
 		row(K8sNamespace, "", "supervise", "a document's placement.kubernetesNamespace must be this one", notYet),
 		row(TenantID, "", "supervise", "names the event subject cellos.events.TENANT.SPEC.RUN; a document's correlation.tenantId must be this one", notYet),
@@ -49,8 +51,8 @@ func isolation() []Row {
 		row(SubprocessUnshare, "", "supervise", "namespaces: 1 or default, or words pid, ipc, net, uts, mnt; a cell has all of them always, so this only brings the events of a private network", notYet),
 		row(SubprocessSeccomp, "hardened", "supervise", "profile of system calls: 1, default, baseline, hardened, strict; bpf, path, file: the file of CELLOS_SECCOMP_BPF_PATH; 0, off, none: the default", notYet),
 		row(SeccompBPFPath, "", "supervise", "file of a compiled filter, stacked on the profile", notYet),
-		row(CgroupParent, "", "supervise", "cgroup below which the cell's own is made", notYet),
-		row(CgroupMemoryMax, "", "supervise", "memory.max of the cell's cgroup, where the document has none", notYet),
-		row(CgroupCPUMax, "", "supervise", "cpu.max of the cell's cgroup, where the document has none: max, QUOTA, max PERIOD or QUOTA PERIOD", notYet),
+		row(CgroupParent, "", "run, supervise", "cgroup2 folder in which the cell's own is made"),
+		row(CgroupMemoryMax, "", "supervise", "memory.max of the cell's cgroup: max, or bytes, with K, M or G; the smaller of it and the document's holds"),
+		row(CgroupCPUMax, "", "supervise", "cpu.max of the cell's cgroup, where the document has none: max, QUOTA, max PERIOD or QUOTA PERIOD"),
 	}
 }

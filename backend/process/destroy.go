@@ -40,6 +40,9 @@ func (c *processCell) Destroy() cell.Residue {
 			{What: "processes", Found: c.leftProcesses()},
 			{What: "mounts", Found: leftMounts()},
 		}}
+		if c.group != nil {
+			c.residue.Checks = append(c.residue.Checks, c.leftGroup())
+		}
 	})
 	return c.residue
 }

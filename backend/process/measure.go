@@ -28,6 +28,9 @@ func (c *processCell) Measure(ctx context.Context) (cell.Boundary, error) {
 		return cell.Boundary{}, err
 	}
 	out, err := observe(c.proc.Pid(), c.plan, c.own)
+	if err == nil {
+		err = c.observeGroup(&out)
+	}
 	if err != nil {
 		return cell.Boundary{}, fmt.Errorf("measuring the boundary from outside: %w", err)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"cellos.io/cellos/cell"
 	"cellos.io/cellos/cellinit"
+	"cellos.io/cellos/cgroup"
 	"cellos.io/cellos/plan"
 	"cellos.io/cellos/spawn"
 	"cellos.io/cellos/sysabi"
@@ -66,6 +67,8 @@ type processCell struct {
 	identity          identity
 	lastPID           int // the last process number that the cell gave out; 0: unknown
 
+	group *cgroup.Group // nil: none
+
 	destroy sync.Once
 	residue cell.Residue
 }
@@ -96,8 +99,19 @@ func (c *processCell) start(s cell.Streams, ahead *Ahead) (err error) {
 	if err := h.trees(c.plan, ahead); err != nil {
 		return err
 	}
-	if c.proc, err = spawned(c.plan, &h, ahead); err != nil {
+	into := 0
+	if c.plan.Cgroup != nil {
+		if c.group, err = cgroup.Make(c.plan.Cgroup); err != nil {
+			return err
+		}
+		into = c.group.FD()
+		ahead = nil // it was born elsewhere
+	}
+	if c.proc, err = spawned(c.plan, &h, ahead, into); err != nil {
 		return explain(err)
+	}
+	if err := c.join(); err != nil {
+		return err
 	}
 	if mapped == nil {
 		return nil
@@ -112,7 +126,7 @@ func (c *processCell) start(s cell.Streams, ahead *Ahead) (err error) {
 }
 
 // spawned makes the child, or gives the one that was made ahead what it waits for.
-func spawned(p *plan.Plan, h *handing, ahead *Ahead) (*spawn.Process, error) {
+func spawned(p *plan.Plan, h *handing, ahead *Ahead, cgroup int) (*spawn.Process, error) {
 	if waiting := ahead.take(p.Namespaces); waiting != nil {
 		return waiting.Start(p.Table, h.fds)
 	}
@@ -120,7 +134,7 @@ func spawned(p *plan.Plan, h *handing, ahead *Ahead) (*spawn.Process, error) {
 	if p.Namespaces&sysabi.CLONE_NEWTIME != 0 {
 		form = table.Fork // kernel/nsproxy.c: no time namespace for a process that shares memory
 	}
-	return spawn.Start(spawn.Request{Table: p.Table, Form: form, Namespaces: uint64(p.Namespaces), Handed: h.fds})
+	return spawn.Start(spawn.Request{Table: p.Table, Form: form, Namespaces: uint64(p.Namespaces), Handed: h.fds, Cgroup: cgroup})
 }
 
 // A hinted error knows a remedy.
@@ -143,6 +157,10 @@ func explain(err error) error {
 	switch {
 	case errors.As(err, &clone):
 		switch clone.Errno {
+		case sysabi.EACCES, sysabi.EBUSY:
+			if clone.Cgroup {
+				hint = "the folder of control groups must be cellos' own with all that lies between it and cellos' own group, and hold no processes itself (cgroups(7))"
+			}
 		case sysabi.EPERM:
 			hint = "user namespaces are refused here; in a container, its seccomp profile must allow clone3 and unshare"
 		case sysabi.ENOSPC, sysabi.EUSERS:

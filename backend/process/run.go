@@ -120,7 +120,7 @@ func (c *processCell) gone() (cell.Outcome, error) {
 		return cell.Outcome{}, fmt.Errorf("waiting for the command: %w", err)
 	}
 	o := cell.Outcome{Code: -1, Signal: s.Signal, Started: c.started, Duration: time.Since(c.started),
-		User: s.Usage.User, System: s.Usage.System, MaxRSS: s.Usage.MaxRSS, Read: s.Usage.InBlocks, Written: s.Usage.OutBlocks}
+		User: s.Usage.User, System: s.Usage.System, MaxRSS: s.Usage.MaxRSS, Read: s.Usage.InBlocks, Written: s.Usage.OutBlocks, Group: c.counted()}
 	if s.Signal == 0 {
 		o.Signal = sysabi.SIGKILL // what the kernel does to all others when PID 1 ends
 		return o, fmt.Errorf("waiting for the command: the cell's first process ended with %s", s)
@@ -141,7 +141,7 @@ func (c *processCell) PID() int { return c.proc.Pid() }
 func (c *processCell) outcome(e cellinit.Exit) cell.Outcome {
 	o := cell.Outcome{
 		Code: e.Code, Signal: e.Signal, Started: c.started, Duration: time.Since(c.started),
-		User: e.All.User, System: e.All.System, MaxRSS: e.All.MaxRSS, Read: e.All.InBlocks, Written: e.All.OutBlocks,
+		User: e.All.User, System: e.All.System, MaxRSS: e.All.MaxRSS, Read: e.All.InBlocks, Written: e.All.OutBlocks, Group: c.counted(),
 	}
 	if e.LastPID > 1 {
 		c.lastPID = int(e.LastPID)

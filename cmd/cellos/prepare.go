@@ -19,7 +19,8 @@ type asked struct {
 	grants *grants
 	name   string // of the document, for messages
 
-	durable bool // --durable
+	durable  bool           // --durable
+	operator operatorLimits // of the drop-in
 }
 
 // readAsked takes the document from a file, or makes it from the flags and the command behind "--".
@@ -97,7 +98,11 @@ func (a *asked) planned(env environment) (*authority.Authority, *plan.Plan, erro
 	if err != nil {
 		return nil, nil, a.refused(exitUsage, split(err))
 	}
+	a.operator.narrow(auth)
 	h, err := host.Describe(plan.Paths(auth), private(env)...)
+	if err == nil {
+		h.Cgroups, err = groups(auth, env)
+	}
 	if err != nil {
 		return nil, nil, failure{exitRefused, []error{err}}
 	}

@@ -74,8 +74,8 @@ func runsCommand(args []string, env environment, ui *console) error {
 	}
 	if *clean {
 		return record.Clean(state, func(c record.Crashed) error {
-			if c.Scratch == "" {
-				return nil
+			if err := cleanGroups(c, env.out); err != nil || c.Scratch == "" {
+				return err
 			}
 			fmt.Fprintf(env.out, "removed the scratch directory of %s\n", c.ID)
 			return c.Dir.RemoveScratch()

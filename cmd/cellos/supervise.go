@@ -40,7 +40,8 @@ func supervise(args []string, env environment, ui *console) error {
 	if err != nil {
 		return err
 	}
-	if errs := configured(env.vars); len(errs) > 0 {
+	limits, errs := readLimits(env.vars)
+	if errs = append(configured(env.vars), errs...); len(errs) > 0 {
 		return failure{exitRefused, errs}
 	}
 	if validate {
@@ -51,7 +52,7 @@ func supervise(args []string, env environment, ui *console) error {
 	if runID == "" {
 		runID = "run-local-001"
 	}
-	a := &asked{doc: doc, data: data, name: args[0], grants: &grants{}}
+	a := &asked{doc: doc, data: data, name: args[0], grants: &grants{}, operator: limits}
 	return a.run(env, ui, runID, env.vars.Raw(string(variable.JSONLEvents)))
 }
 

@@ -17,8 +17,9 @@ var errLive = errors.New("the run is alive")
 // looks at it.
 type Crashed struct {
 	Summary
-	Dir     *Dir   // for RemoveScratch and Recover; closed after the callback
-	Scratch string // path of the scratch directory, or empty if there is none
+	Dir     *Dir     // for RemoveScratch and Recover; closed after the callback
+	Scratch string   // path of the scratch directory, or empty if there is none
+	Groups  []string // folders of the control group that the run made, or was about to make
 }
 
 // Clean calls f for every run that is not alive and whose chain is open or whose scratch directory is still there. It
@@ -53,6 +54,9 @@ func clean(path string, f func(Crashed) error) error {
 	c := Crashed{Summary: read(path, false), Dir: d}
 	if i, err := os.Lstat(filepath.Join(path, scratchDir)); err == nil && i.IsDir() {
 		c.Scratch = filepath.Join(path, scratchDir)
+	}
+	if b, err := os.ReadFile(filepath.Join(path, GroupsFile)); err == nil && c.Status == Open {
+		c.Groups = strings.FieldsFunc(string(b), func(r rune) bool { return r == '\n' })
 	}
 	if c.Scratch == "" && c.Status != Open {
 		return nil

@@ -4,6 +4,7 @@
 //	    document      the document's bytes as read
 //	    plan.txt      the plan as explained to people
 //	    plan.json     the same for programs
+//	    cgroups       where the cell's control group is made, if it has one; written before it is made
 //	    events.jsonl  the chain of events; locked (flock) while the run is alive
 //	    scratch/      what the run needs while it lives; gone after a proper end
 //
@@ -31,6 +32,7 @@ const (
 	PlanText     = "plan.txt"
 	PlanJSON     = "plan.json"
 	EventsFile   = "events.jsonl"
+	GroupsFile   = "cgroups" // the folders of the cell's control group, one a line
 
 	scratchDir = "scratch"
 	runsDir    = "runs"

@@ -1,0 +1,296 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// limiting returns the users that can limit memory and processor time on this host, and skips the test if nobody can.
+func limiting(t *testing.T, f func(t *testing.T, u user)) {
+	t.Helper()
+	n := 0
+	for _, u := range users() {
+		r := newBench(t, u).cell([]string{"--memory", "64MiB", "--cpus", "1"}, "true")
+		switch {
+		case r.code == 0:
+			n++
+			t.Run(u.name, func(t *testing.T) { f(t, u) })
+		case u.uid == 0 && controller("memory"):
+			r.ok(t) // root can, wherever the controllers are
+		default:
+			// Whoever cannot is told why, and what would help.
+			r.fails(t, 125, "--memory: limiting memory: no control group", "--cpus: limiting processor time: no control group", "cellos: hint: ")
+		}
+	}
+	if n == 0 {
+		t.Skip("needs control groups: root, or a delegated one")
+	}
+}
+
+// controller reports whether this host has a controller of control groups in use.
+func controller(name string) bool {
+	b, _ := os.ReadFile("/proc/self/cgroup")
+	for line := range strings.Lines(string(b)) {
+		if f := strings.SplitN(line, ":", 3); len(f) == 3 && (f[1] == name || f[1] == "" && has("/sys/fs/cgroup/cgroup.controllers", name)) {
+			return true
+		}
+	}
+	return false
+}
+
+func has(file, word string) bool {
+	b, _ := os.ReadFile(file)
+	return strings.Contains(" "+string(b)+" ", word)
+}
+
+// An ended is the event that tells how a command ended.
+type ended struct {
+	Outcome                               string
+	Processes                             int64
+	DurationNanos, UserNanos, SystemNanos int64
+	Details                               struct {
+		Memory struct{ LimitBytes, PeakBytes, OOMKills int64 }
+		CPU    struct{ ThrottledPeriods, ThrottledNanos int64 }
+	}
+}
+
+// ending reads that event of the last run, and demands that its record is good and that nothing of its group is left.
+func ending(t *testing.T, b *bench) (e ended) {
+	t.Helper()
+	b.cellos("verify", "last").ok(t)
+	for line := range strings.Lines(b.cellos("show", "--events", "last").ok(t)) {
+		var ev struct {
+			Type string
+			Data json.RawMessage
+		}
+		if err := json.Unmarshal([]byte(line), &ev); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(ev.Type, ".evidence.v1.command") {
+			if err := json.Unmarshal(ev.Data, &e); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, p := range groupOf(t, b) {
+		if _, err := os.Stat(p); err == nil {
+			t.Errorf("%s is left", p)
+		}
+	}
+	return e
+}
+
+// groupOf lists the folders of the last run's control group.
+func groupOf(t *testing.T, b *bench) []string {
+	t.Helper()
+	files, _ := filepath.Glob(filepath.Join(b.state, "runs", "*", "cgroups"))
+	if len(files) == 0 {
+		t.Fatal("the record does not say where the control group was")
+	}
+	text, err := os.ReadFile(files[len(files)-1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(string(text)), "\n")
+}
+
+// TestMemoryIsLimited: whatever way the memory is used, by one process, by a child, by many small ones or in /tmp, the whole cell ends, and
+// the record says why.
+func TestMemoryIsLimited(t *testing.T) {
+	const limit = 64 << 20
+	limiting(t, func(t *testing.T, u user) {
+		for name, script := range map[string]string{
+			"one":    `exec python3 -c 'x = bytearray(300 << 20); print("more than it may")'`,
+			"child":  `python3 -c 'x = bytearray(300 << 20)'; sleep 60; echo more than it may`,
+			"many":   `mkfifo /tmp/p; exec 9<>/tmp/p; for i in 1 2 3 4 5 6 7 8 9 10; do python3 -c 'x = bytearray(20 << 20); input()' <&9 & done; wait; echo more than it may`,
+			"daemon": `setsid sh -c "python3 -c 'x = bytearray(300 << 20)'" & sleep 60; echo more than it may`,
+			"tmp":    `head -c 300M /dev/zero >/tmp/x; echo more than it may`,
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				b := newBench(t, u)
+				r := b.sh(script, "--memory", "64MiB")
+				r.fails(t, 137, "used up its memory of 67108864 bytes (spec.run.limits.memoryMaxBytes)")
+				if strings.Contains(r.out, "more than it may") {
+					t.Error("it went on")
+				}
+				if e := ending(t, b); e.Outcome != "outOfMemory" || e.Details.Memory.LimitBytes != limit || e.Details.Memory.PeakBytes > limit || e.Details.Memory.OOMKills == 0 {
+					t.Errorf("the event says %+v", e)
+				}
+			})
+		}
+		t.Run("less than that", func(t *testing.T) {
+			b := newBench(t, u)
+			b.cell([]string{"--memory", "64MiB"}, "python3", "-c", "x = bytearray(20 << 20)").ok(t)
+			if e := ending(t, b); e.Outcome != "exited" || e.Details.Memory.PeakBytes < 20<<20 || e.Details.Memory.PeakBytes > limit || e.Details.Memory.OOMKills != 0 {
+				t.Errorf("the event says %+v", e)
+			}
+		})
+	})
+}
+
+// TestProcessorTimeIsLimited: what four busy processes use together is what the quota gives. A slow machine gives less, never more.
+func TestProcessorTimeIsLimited(t *testing.T) {
+	limiting(t, func(t *testing.T, u user) {
+		b := newBench(t, u)
+		b.sh(`for i in 1 2 3 4; do (i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done) & done; wait`, "--cpus", "0.2").ok(t)
+		e := ending(t, b)
+		used, given := e.UserNanos+e.SystemNanos, e.DurationNanos/5
+		// One period's quota may come before the command's time begins, and each processor may run on for a slice of 5 ms
+		// (kernel/sched/fair.c: sched_cfs_bandwidth_slice).
+		if used > given+20e6+4*5e6+given/10 || e.Details.CPU.ThrottledPeriods == 0 || e.Details.CPU.ThrottledNanos == 0 {
+			t.Errorf("used %d ns, the quota gives %d ns: %+v", used, given, e)
+		}
+	})
+}
+
+// TestTheBoundaryHasTheGroup: the limits are promised, measured before the start, and printed.
+func TestTheBoundaryHasTheGroup(t *testing.T) {
+	limiting(t, func(t *testing.T, u user) {
+		b := newBench(t, u)
+		flags := []string{"--memory", "64MiB", "--cpus", "0.5", "--pids", "20"}
+		b.cell(flags, "true").ok(t)
+		events := b.cellos("show", "--events", "last").ok(t)
+		for _, s := range []string{`"name":"control group"`, "memory 64 MiB, processor time 50ms in each 100ms, 21 processes", "pids.max 21", "67108864"} {
+			if !strings.Contains(events, s) {
+				t.Errorf("the events do not say %q", s)
+			}
+		}
+		words := b.cellos(append(append([]string{"explain"}, flags...), "--", "true")...).ok(t)
+		if !strings.Contains(words, "use 64 MiB of memory") || !strings.Contains(words, "use 50ms of processor time in each 100ms") {
+			t.Errorf("explain says\n%s", words)
+		}
+		if r := b.sh(`for i in $(seq 40); do sleep 5 & done; wait`, flags...); r.code == 0 {
+			t.Error("40 processes ran where 20 may")
+		}
+	})
+}
+
+// TestAGroupAfterACrash: a killed supervisor leaves an empty group, and runs --clean removes it.
+func TestAGroupAfterACrash(t *testing.T) {
+	limiting(t, func(t *testing.T, u user) {
+		b := newBench(t, u)
+		cmd, _ := b.start("echo ready; sleep 100", "--memory", "64MiB")
+		cmd.Process.Kill()
+		cmd.Wait()
+		paths := groupOf(t, b)
+		b.cellos("runs", "--clean").ok(t)
+		for _, p := range paths {
+			if _, err := os.Stat(p); err == nil {
+				t.Errorf("%s is left", p)
+			}
+		}
+		b.cellos("runs", "--clean").ok(t)
+		// A record that names something else is no way to have it removed.
+		files, _ := filepath.Glob(filepath.Join(b.state, "runs", "*", "cgroups"))
+		victim := filepath.Join(b.dir, "cellos_x")
+		os.Mkdir(victim, 0o755)
+		os.WriteFile(files[0], []byte(victim+"\n"), 0o600)
+		if r := b.cellos("runs", "--clean"); r.code == 0 || !strings.Contains(r.err, "is not one") {
+			t.Errorf("exit status %d: %s", r.code, r.err)
+		}
+		if _, err := os.Stat(victim); err != nil {
+			t.Error("it removed a folder that is no control group")
+		}
+	})
+}
+
+// TestAnOperatorsGroup: CELLOS_CGROUP_PARENT names where the group is made, also for an ordinary user that it was delegated to.
+func TestAnOperatorsGroup(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root, to delegate a group")
+	}
+	two := "/sys/fs/cgroup"
+	if _, err := os.Stat(two + "/cgroup.controllers"); err != nil {
+		two += "/unified"
+	}
+	if _, err := os.Stat(two + "/cgroup.controllers"); err != nil {
+		t.Skip("needs control groups of version 2")
+	}
+	each(t, func(t *testing.T, u user) {
+		b := newBench(t, u)
+		parent := filepath.Join(two, "cellos-e2e-"+filepath.Base(filepath.Dir(b.dir)))
+		inside := filepath.Join(parent, "supervisors")
+		for _, d := range []string{parent, inside} {
+			if err := os.Mkdir(d, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { os.Remove(d) })
+			for _, f := range []string{".", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"} {
+				b.own(filepath.Join(d, f))
+			}
+		}
+		b.env = append(b.env, "CELLOS_CGROUP_PARENT="+parent)
+		run := func(flags ...string) result {
+			cmd := b.command(append(append([]string{"run"}, flags...), "--", "cat", "/proc/self/cgroup")...)
+			f, err := os.Open(inside)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if cmd.SysProcAttr == nil {
+				cmd.SysProcAttr = &syscall.SysProcAttr{}
+			}
+			cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(f.Fd())
+			return b.run(cmd)
+		}
+		if out := run().ok(t); !strings.Contains(out, "0::/\n") {
+			t.Errorf("the command's own group is not the root of its namespace:\n%s", out)
+		}
+		paths := groupOf(t, b)
+		if len(paths) != 1 || filepath.Dir(paths[0]) != parent || !strings.HasPrefix(filepath.Base(paths[0]), "cellos_cat_") {
+			t.Errorf("the group was %q", paths)
+		}
+		ending(t, b)
+		if !has(parent+"/cgroup.controllers", "memory") {
+			run("--memory", "64MiB").fails(t, 125, "no control group with the controller memory", "unset CELLOS_CGROUP_PARENT")
+		}
+		// A supervisor outside may not move a process in, unless it is root.
+		if r := b.cell(nil, "true"); u.uid != 0 {
+			r.fails(t, 125, "CELLOS_CGROUP_PARENT", "may not move a process out of it")
+		} else {
+			r.ok(t)
+		}
+		for _, bad := range []string{b.dir, "/no/such/folder", "relative"} {
+			b.env = append(b.env[:len(b.env)-1], "CELLOS_CGROUP_PARENT="+bad)
+			b.cell(nil, "true").fails(t, 125, "CELLOS_CGROUP_PARENT: ")
+		}
+	})
+}
+
+// TestLimitsOfTheDropIn: the variables are read strictly, and the smaller limit holds.
+func TestLimitsOfTheDropIn(t *testing.T) {
+	each(t, func(t *testing.T, u user) {
+		b := newBench(t, u)
+		base := append(b.env, "CELLOS_DEPLOYMENT_PROFILE=portable", "CELL_OS_USE_NOOP_SINK=1")
+		doc := func(argv, more string) string {
+			return b.write("d.json", `{"apiVersion":"cellos.io/v1","kind":"ExecutionCell","spec":{"id":"c","authority":{},"lifetime":{"ttlSeconds":60},"run":{"secretDelivery":"env","argv":`+argv+more+`}}}`, 0o644)
+		}
+		supervise := func(doc string, env ...string) result {
+			b.env = append(base[:len(base):len(base)], env...)
+			return b.cellos("supervise", doc)
+		}
+		ok := doc(`["/bin/true"]`, "")
+		for _, bad := range []string{"CELLOS_CGROUP_MEMORY_MAX=lots", "CELLOS_CGROUP_MEMORY_MAX=-1", "CELLOS_CGROUP_MEMORY_MAX=0", "CELLOS_CGROUP_MEMORY_MAX=99999999999G",
+			"CELLOS_CGROUP_CPU_MAX=half", "CELLOS_CGROUP_CPU_MAX=0", "CELLOS_CGROUP_CPU_MAX=1 2 3", "CELLOS_CGROUP_CPU_MAX=5000 5",
+			"CELLOS_RUN_TIMEOUT_MS=0", "CELLOS_RUN_TIMEOUT_MS=-5", "CELLOS_RUN_TIMEOUT_MS=1s", "CELLOS_RUN_TIMEOUT_MS=99999999999999999999"} {
+			name, _, _ := strings.Cut(bad, "=")
+			supervise(ok, bad).fails(t, 125, name)
+		}
+		supervise(ok, "CELLOS_CGROUP_MEMORY_MAX= max ", "CELLOS_CGROUP_CPU_MAX= max 100000", "CELLOS_RUN_TIMEOUT_MS=  ").ok(t)
+		sleep := doc(`["/bin/sleep","60"]`, `,"timeoutMs":50000`)
+		supervise(sleep, "CELLOS_RUN_TIMEOUT_MS= 200 ").fails(t, 124, "command timed out after 200 ms (CELLOS_RUN_TIMEOUT_MS)")
+		sleep = doc(`["/bin/sleep","60"]`, `,"timeoutMs":200`)
+		supervise(sleep, "CELLOS_RUN_TIMEOUT_MS=200").fails(t, 124, "command timed out after 200 ms (spec.run.timeoutMs)")
+	})
+	limiting(t, func(t *testing.T, u user) {
+		b := newBench(t, u)
+		b.env = append(b.env, "CELLOS_DEPLOYMENT_PROFILE=portable", "CELL_OS_USE_NOOP_SINK=1", "CELLOS_CGROUP_MEMORY_MAX=32M")
+		d := b.write("d.json", `{"apiVersion":"cellos.io/v1","kind":"ExecutionCell","spec":{"id":"c","authority":{},"lifetime":{"ttlSeconds":60},"run":{"secretDelivery":"env","argv":["/usr/bin/python3","-c","x = bytearray(96 << 20)"],"limits":{"memoryMaxBytes":1073741824}}}}`, 0o644)
+		b.cellos("supervise", d).fails(t, 137, "used up its memory of 33554432 bytes (CELLOS_CGROUP_MEMORY_MAX)")
+	})
+}
