@@ -35,6 +35,28 @@ type Boot struct {
 	// Filter is a program of classic BPF in the kernel's form, 8 bytes an instruction, that the command loads just
 	// before execve. PR_SET_NO_NEW_PRIVS has to be set already. Empty: none.
 	Filter []byte
+	// Arguments says that the argument vector and the environment of the command are in the file at descriptor 4, which
+	// ArgumentsFile lays out, and not those that the process itself was started with.
+	Arguments bool
+	// KeepFirst and KeepCount are the descriptors, besides 0, 1 and 2, that the command keeps. At most 255 each; none if KeepCount is 0.
+	KeepFirst, KeepCount int
+}
+
+// ArgumentsFile lays out the file of Boot.Arguments. No string may contain a NUL.
+func ArgumentsFile(argv, env []string) []byte {
+	size := 16
+	for _, list := range [][]string{argv, env} {
+		for _, s := range list {
+			size += len(s) + 1
+		}
+	}
+	b := append(make([]byte, 0, size), words(uint32(size), uint32(len(argv)), uint32(len(env)), 0)...)
+	for _, list := range [][]string{argv, env} {
+		for _, s := range list {
+			b = append(append(b, s...), 0)
+		}
+	}
+	return b
 }
 
 // Probe is a system call that the process makes.
@@ -58,6 +80,7 @@ const (
 	tagImmediate = iota
 	tagData
 	tagPrevious
+	tagFilter
 )
 
 // Immediate is a number.
@@ -65,6 +88,11 @@ func Immediate(n uint64) Arg { return Arg{value: n} }
 
 // Data is a pointer to a copy of b, aligned to 8 bytes. The call may write there, up to the length of b rounded up to 8.
 func Data(b []byte) Arg { return Arg{tag: tagData, data: b} }
+
+// Filter is a pointer to a struct sock_fprog with a program of classic BPF, as seccomp(2) takes it.
+func Filter(program []byte) Arg {
+	return Arg{tag: tagFilter, data: append(binary.LittleEndian.AppendUint64(nil, uint64(len(program)/8)), program...)}
+}
 
 // Previous is the result of the probe before; -1 in the first.
 func Previous() Arg { return Arg{tag: tagPrevious} }
@@ -109,6 +137,10 @@ func (b Boot) Encode() ([]byte, error) {
 	if b.TTY {
 		flags = 1
 	}
+	if b.Arguments {
+		flags |= 2
+	}
+	flags |= uint32(b.KeepFirst)<<8 | uint32(b.KeepCount)<<16
 	msg := words(typeBoot, magic, version, flags, uint32(len(b.Probes)), uint32(len(b.Filter)/8), 0, uint32(len(b.Candidates)))
 	for _, p := range b.Probes {
 		head := [16]byte{8: byte(len(p.Args))}
@@ -120,7 +152,7 @@ func (b Boot) Encode() ([]byte, error) {
 		for i, a := range p.Args {
 			head[10+i] = a.tag
 			v := a.value
-			if a.tag == tagData {
+			if a.tag == tagData || a.tag == tagFilter {
 				v = uint64(len(data))
 				data = append(data, a.data...)
 				// At least 8 bytes each, so that every pointer is into the data.
@@ -156,6 +188,14 @@ func (b Boot) check() error {
 		if len(p.Args) > maxArgs {
 			bad("probe %d has %d arguments; at most %d", i, len(p.Args), maxArgs)
 		}
+		for _, a := range p.Args {
+			if a.tag == tagFilter && (len(a.data)%8 != 0 || len(a.data) > 8+8*maxFilter) {
+				bad("a filter of %d bytes in probe %d; 8 each for at most %d instructions", len(a.data)-8, i, maxFilter)
+			}
+		}
+	}
+	if b.KeepFirst < 0 || b.KeepFirst > 255 || b.KeepCount < 0 || b.KeepCount > 255 || b.KeepCount > 0 && b.KeepFirst <= 3 {
+		bad("keeping %d descriptors from %d: not above 3 and below 256", b.KeepCount, b.KeepFirst)
 	}
 	if len(b.Filter)%8 != 0 || len(b.Filter) > 8*maxFilter {
 		bad("a filter of %d bytes; 8 each for at most %d instructions", len(b.Filter), maxFilter)

@@ -27,7 +27,7 @@ func TestGarbage(t *testing.T) {
 		"one candidate more":    append(bytes.Clone(good), 0),
 		"other magic":           with(4, 1),
 		"other version":         with(8, 2),
-		"unknown flag":          with(12, 2),
+		"unknown flag":          with(12, 4),
 		"too many probes":       with(16, MaxProbes+1),
 		"probes beyond the end": with(16, 200),
 		"probes overflow":       with(16, 0x04000000),
@@ -40,7 +40,9 @@ func TestGarbage(t *testing.T) {
 		"candidates missing":    with(28, 2),
 		"seven arguments":       with(bootSize+8, 7|1<<16),
 		"unknown probe flag":    with(bootSize+8, 1|2<<8|1<<16),
-		"unknown tag":           with(bootSize+8, 1|3<<16),
+		"unknown tag":           with(bootSize+8, 1|4<<16),
+		"filter out of data":    with(bootSize+8, 1|3<<16), // the data begins with an 'x': more instructions than there are
+		"no arguments":          with(12, 2),               // nothing is at descriptor 4
 		"pointer out of data":   with(bootSize+16, 8),
 		"too long":              make([]byte, MaxMessage+1),
 	}

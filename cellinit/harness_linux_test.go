@@ -33,6 +33,8 @@ type options struct {
 	arch string   // default: native
 	argv []string // of the command; default: sh
 	pid1 bool     // in a user and pid namespace of its own
+
+	files []*os.File // its descriptors from 4 on
 }
 
 // run starts the program.
@@ -74,7 +76,7 @@ func run(t *testing.T, o options) *running {
 		}
 	}
 	c.Env = []string{"CELL=yes"}
-	c.Stdout, c.ExtraFiles = w, []*os.File{control}
+	c.Stdout, c.ExtraFiles = w, append([]*os.File{control}, o.files...)
 	if o.pid1 {
 		c.SysProcAttr = &syscall.SysProcAttr{
 			Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWPID,

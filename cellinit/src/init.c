@@ -3,8 +3,9 @@
  * Freestanding: no library, no heap, no writable data but .bss. See protocol.h for what it says and hears.
  *
  * It needs these calls, so a filter that is loaded before it has to allow them: clone (CLONE_VM|CLONE_VFORK), close,
- * close_range, execve, exit, exit_group, getpid, getrusage, ioctl(TIOCSCTTY), kill, openat, ppoll, prctl, read, recvfrom,
- * rt_sigaction, rt_sigprocmask, seccomp (where BOOT carries a filter), sendto, setsid, signalfd4, wait4.
+ * close_range, execve, exit, exit_group, getpid, getrusage, ioctl(TIOCSCTTY), kill, mmap (with FLAG_ARGUMENTS), openat,
+ * ppoll, prctl, read, recvfrom, rt_sigaction, rt_sigprocmask, seccomp (where BOOT carries a filter), sendto, setsid,
+ * signalfd4, wait4.
  */
 #include "protocol.h"
 #include "kernel.h"
@@ -62,13 +63,19 @@ static u64 receive(void *buf, u64 size)
 	return n;
 }
 
+/* fits reports whether a filter lies in the data. */
+static int fits(u64 at)
+{
+	return at % 8 == 0 && at + 8 <= boot->data && *(u64 *)(data + at) <= MAX_FILTER && *(u64 *)(data + at) <= (boot->data - at - 8) / 8;
+}
+
 /* parse checks BOOT, n bytes in message, and sets the pointers into it. */
 static int parse(u64 n)
 {
 	boot = (const struct boot *)message;
 	if (n < sizeof *boot || boot->type != BOOT || boot->magic != MAGIC || boot->version != VERSION)
 		return 0;
-	if ((boot->flags & ~FLAG_TTY) || boot->probes > MAX_PROBES || boot->filter > MAX_FILTER || boot->data > MAX_MESSAGE ||
+	if ((boot->flags & ~(FLAG_TTY | FLAG_ARGUMENTS | 0xffff00u)) || boot->probes > MAX_PROBES || boot->filter > MAX_FILTER || boot->data > MAX_MESSAGE ||
 	    boot->data % 8 || !boot->candidates)
 		return 0;
 	u64 at = sizeof *boot;
@@ -91,7 +98,8 @@ static int parse(u64 n)
 		if (p->nargs > MAX_ARGS || (p->flags & ~PROBE_CLOSE))
 			return 0;
 		for (int j = 0; j < p->nargs; j++)
-			if (p->tag[j] > ARG_PREVIOUS || (p->tag[j] == ARG_DATA && p->arg[j] >= boot->data))
+			if (p->tag[j] > ARG_FILTER || (p->tag[j] == ARG_DATA && p->arg[j] >= boot->data) ||
+			    (p->tag[j] == ARG_FILTER && !fits(p->arg[j])))
 				return 0;
 	}
 	return 1;
@@ -104,12 +112,18 @@ static void probe(void)
 	for (u32 i = 0; i < boot->probes; i++) {
 		const struct probe *p = &probes[i];
 		long a[MAX_ARGS];
+		struct fprog prog;
 		for (int j = 0; j < MAX_ARGS; j++) {
 			a[j] = j < p->nargs ? p->arg[j] : 0;
 			if (j < p->nargs && p->tag[j] == ARG_DATA)
 				a[j] = (long)(data + p->arg[j]);
 			else if (j < p->nargs && p->tag[j] == ARG_PREVIOUS)
 				a[j] = i ? ready.result[i - 1] : -1;
+			else if (j < p->nargs && p->tag[j] == ARG_FILTER) {
+				prog.len = *(u64 *)(data + p->arg[j]);
+				prog.filter = data + p->arg[j] + 8;
+				a[j] = (long)&prog;
+			}
 		}
 		long r = sys6(p->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 		ready.result[i] = r;
@@ -145,14 +159,15 @@ static void child(void)
 	}
 	u64 none = 0;
 	sys4(NR_rt_sigprocmask, SIG_SETMASK, &none, 0, 8);
-	r = sys3(NR_close_range, 3, ~0u, 0);
+	u32 keep = boot->flags >> 8 & 0xff, n = boot->flags >> 16 & 0xff;
+	if (n && keep > 3)
+		r = sys3(NR_close_range, 3, keep - 1, 0);
+	if (r >= 0)
+		r = sys3(NR_close_range, n && keep >= 3 ? keep + n : 3, ~0u, 0);
 	if (r < 0)
 		fail(STAGE_DESCRIPTORS, r);
 	if (boot->filter) {
-		struct { /* struct sock_fprog */
-			u16 len;
-			const u8 *filter;
-		} prog = { boot->filter, filter };
+		struct fprog prog = { boot->filter, filter };
 		r = sys3(NR_seccomp, 1 /* SECCOMP_SET_MODE_FILTER */, 0, &prog);
 		if (r < 0)
 			fail(STAGE_FILTER, r);
@@ -255,6 +270,40 @@ static void hear(void)
 		sys2(NR_kill, -command, m.signo);
 }
 
+/* arguments reads the argument vector and the environment of the command from descriptor 4, and closes it. */
+static int arguments(void)
+{
+	struct arguments h;
+	if (sys3(NR_read, HOST + 1, &h, sizeof h) != sizeof h || h.size < sizeof h || h.size > MAX_ARGUMENTS || !h.argc || h.zero)
+		return 0;
+	u64 size = h.size - sizeof h;
+	if (h.argc > size || h.envc > size - h.argc)
+		return 0;
+	u64 pointers = 8ul * (h.argc + h.envc + 2);
+	long at = sys6(NR_mmap, 0, pointers + size + 1, 3 /* PROT_READ|PROT_WRITE */, 0x22 /* MAP_PRIVATE|MAP_ANONYMOUS */, -1, 0);
+	if (at < 0 && at >= -4095)
+		return 0;
+	char **v = (char **)at, *text = (char *)at + pointers;
+	for (u64 have = 0; have < size;) {
+		long n = sys3(NR_read, HOST + 1, text + have, size - have);
+		if (n <= 0)
+			return 0;
+		have += n;
+	}
+	sys1(NR_close, HOST + 1);
+	argv = v;
+	envp = v + h.argc + 1;
+	char *end = text + size;
+	for (u64 i = 0; i < h.argc + h.envc; i++) {
+		if (text >= end)
+			return 0;
+		*(i < h.argc ? &v[i] : &v[i + 1]) = text;
+		while (*text++) /* the zeroed byte after the text ends the last one */
+			;
+	}
+	return text == end;
+}
+
 void init(long *stack)
 {
 	sys2(NR_prctl, PR_SET_DUMPABLE, 0);
@@ -268,6 +317,8 @@ void init(long *stack)
 	sys4(NR_rt_sigprocmask, SIG_SETMASK, &every, 0, 8);
 
 	if (!parse(receive(message, sizeof message)))
+		quit(EXIT_GARBAGE);
+	if ((boot->flags & FLAG_ARGUMENTS) && !arguments())
 		quit(EXIT_GARBAGE);
 	probe();
 	u32 m[2];

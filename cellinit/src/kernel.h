@@ -22,6 +22,11 @@ struct pollfd {
 	short events, revents;
 };
 
+struct fprog { /* struct sock_fprog, include/uapi/linux/filter.h */
+	u16 len;
+	const u8 *filter;
+};
+
 struct rusage { /* include/uapi/linux/resource.h */
 	i64 utime[2], stime[2], maxrss, ixrss, idrss, isrss, minflt, majflt, nswap, inblock, oublock, msgsnd, msgrcv, nsignals,
 		nvcsw, nivcsw;

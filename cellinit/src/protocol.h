@@ -23,9 +23,9 @@ typedef long i64;
 
 enum { BOOT = 1, READY, RELEASE, RUNNING, FAILED, SIGNAL, EXIT, END };
 enum { MAGIC = 0x494c4543 /* "CELI" */, VERSION = 1 };
-enum { MAX_MESSAGE = 65536, MAX_PROBES = 256, MAX_ARGS = 6, MAX_FILTER = 4096 };
-enum { FLAG_TTY = 1 };
-enum { ARG_IMMEDIATE, ARG_DATA, ARG_PREVIOUS };
+enum { MAX_MESSAGE = 65536, MAX_PROBES = 256, MAX_ARGS = 6, MAX_FILTER = 4096, MAX_ARGUMENTS = 64 << 20 };
+enum { FLAG_TTY = 1, FLAG_ARGUMENTS = 2 }; /* the argument vector and the environment are in the file at descriptor 4 */
+enum { ARG_IMMEDIATE, ARG_DATA, ARG_PREVIOUS, ARG_FILTER }; /* ARG_FILTER: data that is a u64 count and so many instructions */
 enum { PROBE_CLOSE = 1 }; /* close the result, if it is a descriptor, after the next probe */
 
 /* Exit statuses of init. */
@@ -34,9 +34,17 @@ enum { EXIT_GONE = 101, EXIT_GARBAGE = 102, EXIT_SYSTEM = 103 };
 /* What init was doing when the command could not be started. */
 enum { STAGE_CLONE = 1, STAGE_SESSION, STAGE_TERMINAL, STAGE_DESCRIPTORS, STAGE_FILTER, STAGE_EXEC };
 
+/*
+ * The file of FLAG_ARGUMENTS: its size in bytes, the number of arguments, the number of variables, 0; then each, ending in a zero byte.
+ * It serves where the kernel that starts init takes less than the command may have.
+ */
+struct arguments {
+	u32 size, argc, envc, zero;
+};
+
 /* BOOT: this, then the probes, the filter, the data (a multiple of 8 bytes), the candidates. */
 struct boot {
-	u32 type, magic, version, flags;
+	u32 type, magic, version, flags; /* bits 8 to 15: the first descriptor that the command keeps; bits 16 to 23: how many */
 	u32 probes;	/* number */
 	u32 filter;	/* number of instructions of 8 bytes */
 	u32 data;	/* bytes */
