@@ -206,10 +206,3 @@ func (c *Cgroup) Says() string {
 	}
 	return strings.Join(s, ", ")
 }
-
-// text prints where the group is made.
-func (c *Cgroup) text(b *strings.Builder) {
-	for _, path := range c.Paths() {
-		fmt.Fprintf(b, "     making the control group %s\n", oneLine(path))
-	}
-}

@@ -164,7 +164,7 @@ func (g golden) shown(t *testing.T, p *Plan, err error) string {
 	if err := p.Table.Validate(table.Shared); err != nil {
 		t.Errorf("the table: %v", err)
 	}
-	text := p.Text()
+	text := string(p.Text())
 	if !strings.HasPrefix(text, p.Words()) || !strings.HasSuffix(text, p.Table.String()) {
 		t.Error("Text is not the words and the table")
 	}

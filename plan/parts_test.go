@@ -138,7 +138,7 @@ func TestStrangeNames(t *testing.T) {
 				if err := p.Table.Validate(table.Shared); err != nil {
 					t.Errorf("%q: %v", name, err)
 				}
-				text := p.Text()
+				text := string(p.Text())
 				if strings.ContainsAny(text, "\x1b\u2028\u00a0") || strings.Contains(text, "\xff") {
 					t.Errorf("%q is printed as it is", name)
 				}
@@ -148,7 +148,7 @@ func TestStrangeNames(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if n, m := strings.Count(text, "\n"), strings.Count(q.Text(), "\n"); n != m {
+				if n, m := strings.Count(text, "\n"), strings.Count(string(q.Text()), "\n"); n != m {
 					t.Errorf("%q: %d lines, and %d with a plain name", name, n, m)
 				}
 			}
@@ -307,7 +307,7 @@ func TestReport(t *testing.T) {
 		t.Error("something is left out")
 	}
 	for _, s := range append(got.Can, got.Cannot...) {
-		if !strings.Contains(p.Text(), s.Text) || len(s.Layers) == 0 {
+		if !strings.Contains(string(p.Text()), s.Text) || len(s.Layers) == 0 {
 			t.Errorf("%+v", s)
 		}
 	}

@@ -6,21 +6,20 @@ import (
 )
 
 // Text prints the plan for people: what the command can and cannot do, what will be measured, and the steps.
-func (p *Plan) Text() string {
-	var b strings.Builder
-	b.WriteString(p.Words())
-	b.WriteString("\nsteps:\n")
+func (p *Plan) Text() []byte {
+	b := append([]byte(p.Words()), "\nsteps:\n"...)
 	for _, h := range p.Handed {
 		if h.Tree != nil {
-			fmt.Fprintf(&b, "     <%s> is %s, %s, owner %d:%d shown as the cell's user\n", h.Name, oneLine(h.Tree.Path), h.Tree.Attr.Options(), h.Tree.UID, h.Tree.GID)
+			b = fmt.Appendf(b, "     <%s> is %s, %s, owner %d:%d shown as the cell's user\n", h.Name, oneLine(h.Tree.Path), h.Tree.Attr.Options(), h.Tree.UID, h.Tree.GID)
 		}
 	}
 	if p.Cgroup != nil {
-		p.Cgroup.text(&b)
+		for _, path := range p.Cgroup.Paths() {
+			b = fmt.Appendf(b, "     making the control group %s\n", oneLine(path))
+		}
 	}
-	fmt.Fprintf(&b, "     clone3 with new namespaces %s\n", p.Namespaces)
-	b.WriteString(p.Table.String())
-	return b.String()
+	b = fmt.Appendf(b, "     clone3 with new namespaces %s\n", p.Namespaces)
+	return p.Table.Append(b)
 }
 
 // Words prints the part of Text before the steps.

@@ -160,13 +160,19 @@ func (p *Prepared) start(t table.Table, handed map[string]int) error {
 		return p.first() + i, ok
 	}
 	q := p.process
-	all := append(p.arriving(len(fds)), t...)
-	image, base := q.arena.image()
-	skip := len(q.ahead) * table.RecordSize
-	if err := all.Link(image[skip:], base+uint64(skip), sysabi.NativeArch(), number); err != nil {
+	link := func(t table.Table) error {
+		image, base := q.arena.image()
+		skip := len(q.ahead) * table.RecordSize
+		return t.Link(image[skip:], base+uint64(skip), sysabi.NativeArch(), number)
+	}
+	arriving := p.arriving(len(fds)) // it has no data behind its records, so that the table's can follow
+	if err := link(arriving); err != nil {
 		return err
 	}
-	q.ahead = append(q.ahead, all[:len(all)-len(t)]...)
+	q.ahead = append(q.ahead, arriving...)
+	if err := link(t); err != nil {
+		return err
+	}
 	q.table = t
 	if t.ChangesCredentials() {
 		var err error

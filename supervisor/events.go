@@ -27,7 +27,7 @@ func (l *life) append(p evidence.Payload) error {
 func (l *life) opening() error {
 	s := &l.Document.Spec
 	text := l.Plan.Text()
-	sum := sha256.Sum256([]byte(text))
+	sum := sha256.Sum256(text)
 	raw := sha256.Sum256(l.Bytes)
 	digest := l.Document.CanonicalDigest()
 	started := evidence.Started{
@@ -36,7 +36,7 @@ func (l *life) opening() error {
 		Placement:  placement(s.Placement),
 		TenantID:   tenant(s),
 	}
-	if err := l.dir.WriteFile(record.PlanText, []byte(text)); err != nil {
+	if err := l.dir.WriteFile(record.PlanText, text); err != nil {
 		return err
 	}
 	return l.all(

@@ -48,7 +48,7 @@ func TestPlainRun(t *testing.T) {
 	if got := strings.Join(f.log, " "); got != "build measure release wait destroy" {
 		t.Errorf("the cell was asked: %s", got)
 	}
-	for name, want := range map[string]string{record.DocumentFile: string(text), record.PlanText: r.Plan.Text()} {
+	for name, want := range map[string]string{record.DocumentFile: string(text), record.PlanText: string(r.Plan.Text())} {
 		if b, err := os.ReadFile(filepath.Join(end.Record, name)); err != nil || string(b) != want {
 			t.Errorf("%s: %q, %v", name, b, err)
 		}

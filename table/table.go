@@ -1,6 +1,7 @@
 package table
 
 import (
+	"slices"
 	"strconv"
 
 	"cellos.io/cellos/sysabi"
@@ -80,8 +81,11 @@ func (f Form) String() string {
 //
 // What follows "=" is the only result that is accepted, or "ok" for any result that is not an error, and then the errors
 // that are tolerated; it is left out where only an error would be wrong. The comment is the layer and the name.
-func (t Table) String() string {
-	b := make([]byte, 0, 96*len(t)) // a step of a cell has about 90 bytes
+func (t Table) String() string { return string(t.Append(nil)) }
+
+// Append appends what String returns.
+func (t Table) Append(b []byte) []byte {
+	b = slices.Grow(b, 96*len(t)) // a step of a cell has about 90 bytes
 	width := len(strconv.Itoa(len(t)))
 	for i, s := range t {
 		n := strconv.Itoa(i + 1)
@@ -91,7 +95,7 @@ func (t Table) String() string {
 		b = append(append(b, n...), "  "...)
 		b = append(s.appendText(b), '\n')
 	}
-	return string(b)
+	return b
 }
 
 // String prints the step without its number.

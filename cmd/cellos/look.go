@@ -47,7 +47,7 @@ func explainCommand(args []string, env environment, ui *console) error {
 	case asJSON:
 		return writeJSON(env.out, p.Report())
 	case steps:
-		_, err = io.WriteString(env.out, p.Text())
+		_, err = env.out.Write(p.Text())
 	default:
 		_, err = io.WriteString(env.out, p.Words())
 	}
