@@ -199,5 +199,36 @@ func TestVerify(t *testing.T) {
 		b.cellos("verify", "--require", b.dir+"/policy.yaml", "last").fails(t, 7)
 		b.cell(nil, "true").ok(t)
 		b.cellos("verify", "--require", b.dir+"/policy.yaml", "last").ok(t)
+		proof := b.cellos("verify").ok(t) // the last run
+		for _, want := range []string{"good: run ", "nothing is missing", "no network", "13 layers were measured", "succeeded; nothing was left over"} {
+			if !strings.Contains(proof, want) {
+				t.Errorf("verify does not say %q:\n%s", want, proof)
+			}
+		}
+		b.cellos("verify", "--key", b.dir+"/none", "last").fails(t, 8)
+		b.cellos("verify", "--require", b.dir+"/stream", "last").fails(t, 2)
+		b.cellos("verify", b.dir).fails(t, 8)
+		b.cellos("verify", "nosuchrun").fails(t, 8, "cellos runs lists")
+		c := b.command("verify", "-")
+		c.Stdin = strings.NewReader(b.cellos("show", "--events", "last").ok(t))
+		b.run(c).ok(t)
+		// The files beside the events belong to the run.
+		dir := runsOf(t, b)[0].Path
+		for _, name := range []string{"document", "plan.txt"} {
+			text, err := os.ReadFile(dir + "/" + name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(dir+"/"+name, append(text, ' '), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if r := b.cellos("verify", "last"); r.code != 4 || !strings.Contains(r.out, "wrong") {
+				t.Errorf("%s changed: %+v", name, r)
+			}
+			if err := os.WriteFile(dir+"/"+name, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.cellos("verify", "last").ok(t)
 	})
 }

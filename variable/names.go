@@ -6,6 +6,7 @@ const (
 	XDGStateHome  Path = "XDG_STATE_HOME"
 	XDGConfigHome Path = "XDG_CONFIG_HOME"
 	Home          Path = "HOME"
+	SSHAuthSock   Path = "SSH_AUTH_SOCK"
 	TmpDir        Path = "TMPDIR"
 	SearchPath    Text = "PATH"
 	Term          Text = "TERM"

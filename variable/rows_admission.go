@@ -7,6 +7,7 @@ func places() []Row {
 		row(State, "", "every command that keeps or reads records", "folder of the run records; absolute; else XDG_STATE_HOME/cellos, else ~/.local/state/cellos, else a folder of the user's own under TMPDIR"),
 		row(XDGStateHome, "~/.local/state", "every command that keeps or reads records", "base of the state folder, where it is absolute"),
 		row(XDGConfigHome, "~/.config", "every command that signs or verifies", "base of the key folder cellos/keys, where it is absolute"),
+		row(SSHAuthSock, "", "run, runs --recover, attest with --signer agent", "socket of the ssh agent that signs"),
 		row(Home, "", "every command", "home directory, for the two before"),
 		row(TmpDir, "/tmp", "every command", "where records go without a home directory, and bundles of gVisor"),
 		row(SearchPath, "", "run, explain", "where hints and programs of the host are looked for; never the command's, which gets its own"),

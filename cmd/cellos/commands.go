@@ -17,14 +17,14 @@ type command struct {
 func commands() []command {
 	grants := grantFlagNames()
 	return []command{
-		{name: "run", does: "run a command in a cell", usage: runUsage, flags: append(grants, runFlagNames...), files: true, run: runCommand},
+		{name: "run", does: "run a command in a cell", usage: runUsage, flags: append(append(grants, runFlagNames...), signerFlagNames...), files: true, run: runCommand},
 		{name: "explain", does: "say what a command could do, and how that is enforced", usage: explainUsage, flags: append(grants, "--json", "--steps"), files: true, run: explainCommand},
 		{name: "validate", does: "check a document", usage: validateUsage, flags: []string{"--json"}, files: true, run: validateCommand},
 		{name: "schema", does: "print the JSON Schema of documents or events", usage: schemaUsage, flags: []string{"--events"}, run: schemaCommand},
-		{name: "runs", does: "list recorded runs", usage: runsUsage, flags: []string{"--json", "--clean", "--recover"}, run: runsCommand},
+		{name: "runs", does: "list recorded runs", usage: runsUsage, flags: append([]string{"--json", "--clean", "--recover"}, signerFlagNames...), run: runsCommand},
 		{name: "show", does: "show a recorded run", usage: showUsage, flags: []string{"--json", "--events", "--document", "--plan"}, run: showCommand},
 		{name: "verify", does: "check the evidence of a run", usage: verifyUsage, flags: []string{"--key", "--require", "--json"}, files: true, run: verifyCommand},
-		{name: "keys", does: "the keys that sign evidence", usage: keysUsage, run: keysCommand},
+		{name: "keys", does: "the keys that sign evidence", usage: keysUsage, flags: []string{"--json", "--format"}, run: keysCommand},
 		{name: "supervise", does: "behave as cellos-supervisor", usage: superviseUsage, flags: []string{"--validate", "--version"}, files: true, run: supervise},
 		{name: "env", does: "the environment variables that are read", usage: envUsage, flags: []string{"--json"}, run: envCommand},
 		{name: "completion", does: "print a shell's completion script", usage: completionUsage, run: completionCommand},

@@ -9,45 +9,53 @@ import (
 	"strings"
 	"time"
 
-	"cellos.io/cellos/evidence"
 	"cellos.io/cellos/evidence/keys"
+	"cellos.io/cellos/evidence/publickey"
+	"cellos.io/cellos/evidence/sshkey"
 )
 
-const keysUsage = `usage: cellos keys [list | new | show [ID] | rotate]
+const keysUsage = `usage: cellos keys [list [--json] | new | show [--format FORM] [ID] | rotate]
 
 The keys that sign evidence: Ed25519, private halves with mode 0600 in $XDG_CONFIG_HOME/cellos/keys, else ~/.config/cellos/keys. The first
 run makes one.
 
   list      list them, the current one with a star (the default)
   new       make the first key, if there is none
-  show      print a public key as PEM, the current one unless its id, or the beginning of it, is given
+  show      print a public key, the current one unless its id, or the beginning of it, is given; FORM is pem (the default), jwk or ssh
   rotate    make a new key and sign with it from now on; old private halves are removed, old public ones stay
 `
 
 func keysCommand(args []string, env environment, ui *console) error {
+	what := "list"
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		what, args = args[0], args[1:]
+	}
 	set := flag.NewFlagSet("keys", flag.ContinueOnError)
-	set.SetOutput(io.Discard)
-	set.Usage = func() {}
-	if err := set.Parse(args); errors.Is(err, flag.ErrHelp) {
+	asJSON, form := false, "pem"
+	switch what {
+	case "list":
+		set.BoolVar(&asJSON, "json", false, "")
+	case "show":
+		set.StringVar(&form, "format", form, "")
+	}
+	rest, _, err := parse(set, args)
+	if errors.Is(err, flag.ErrHelp) {
 		_, err := io.WriteString(env.out, keysUsage)
 		return err
-	} else if err != nil {
-		return mistake{flagError(err.Error()), "cellos help keys"}.at("keys")
+	}
+	if err == nil && len(rest) > 0 && what != "show" {
+		err = errors.New("unexpected argument " + quote(rest[0]))
+	}
+	if err != nil {
+		return mistake{err.Error(), "cellos help keys"}.at("keys")
 	}
 	store, err := keyStore(env)
 	if err != nil {
 		return err
 	}
-	what := "list"
-	if rest := set.Args(); len(rest) > 0 {
-		what = rest[0]
-	}
-	if n := set.NArg(); n > 2 || n == 2 && what != "show" {
-		return mistake{"unexpected argument " + quote(set.Arg(n-1)), "cellos help keys"}.at("keys")
-	}
 	switch what {
 	case "list":
-		return listKeys(store, env)
+		return listKeys(store, asJSON, env)
 	case "new":
 		key, made, err := store.Current()
 		if err != nil {
@@ -66,7 +74,7 @@ func keysCommand(args []string, env environment, ui *console) error {
 		_, err = fmt.Fprintln(env.out, key.KeyID())
 		return err
 	case "show":
-		return showKey(store, set.Arg(1), env)
+		return showKey(store, strings.Join(rest, ""), form, env)
 	}
 	return mistake{"unknown word " + quote(what), "cellos help keys"}.at("keys")
 }
@@ -80,10 +88,26 @@ func keyStore(env environment) (*keys.Store, error) {
 	return keys.Open(keys.Dir(env.getenv, state), os.Geteuid()), nil
 }
 
-func listKeys(store *keys.Store, env environment) error {
+// keyLine is a key in the list for programs.
+type keyLine struct {
+	ID      string    `json:"id"`
+	Current bool      `json:"current"`
+	Private bool      `json:"private"` // the private half is there
+	Created time.Time `json:"created"`
+	Path    string    `json:"path"` // of the public half
+}
+
+func listKeys(store *keys.Store, asJSON bool, env environment) error {
 	list, err := store.List()
 	if err != nil {
 		return err
+	}
+	if asJSON {
+		out := []keyLine{}
+		for _, k := range list {
+			out = append(out, keyLine{k.ID, k.Current, k.Private, k.Created, k.Path})
+		}
+		return writeJSON(env.out, out)
 	}
 	for _, k := range list {
 		mark := " "
@@ -94,37 +118,51 @@ func listKeys(store *keys.Store, env environment) error {
 		if k.Private {
 			private = "private"
 		}
-		fmt.Fprintf(env.out, "%s %s  %s  %s  %s\n", mark, k.ID, k.Created.Local().Format(time.DateTime), private, k.Path)
+		if _, err := fmt.Fprintf(env.out, "%s %s  %s  %s  %s\n", mark, k.ID, k.Created.Local().Format(time.DateTime), private, oneLine(k.Path)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func showKey(store *keys.Store, id string, env environment) error {
+func showKey(store *keys.Store, id, form string, env environment) error {
 	list, err := store.List()
 	if err != nil {
 		return err
 	}
+	var fit []keys.Info
 	for _, k := range list {
 		if id == "" && k.Current || id != "" && (strings.HasPrefix(k.ID, id) || strings.HasPrefix(strings.TrimPrefix(k.ID, "sha256:"), id)) {
-			_, err := env.out.Write(keys.MarshalPublic(k.Public))
-			return err
+			fit = append(fit, k)
 		}
 	}
-	return withText("no such key", "cellos keys lists them")
+	switch len(fit) {
+	case 0:
+		return withText("no such key", "cellos keys lists them, and the first run makes one")
+	case 1:
+	default:
+		return fmt.Errorf("%s is the beginning of %d keys", quote(id), len(fit))
+	}
+	k, err := publickey.New(fit[0].Public)
+	if err != nil {
+		return err
+	}
+	text, err := write(form, k)
+	if err != nil {
+		return err
+	}
+	_, err = env.out.Write(text)
+	return err
 }
 
-// signer is the key that a run is signed with. The first one is made on the way, and said so once.
-func signer(env environment, ui *console) (evidence.Signer, error) {
-	store, err := keyStore(env)
-	if err != nil {
-		return nil, err
+func write(form string, k publickey.Key) ([]byte, error) {
+	switch form {
+	case "pem":
+		return publickey.PEM(k)
+	case "jwk":
+		return publickey.JWK(k)
+	case "ssh":
+		return sshkey.MarshalPublic(k)
 	}
-	key, made, err := store.Current()
-	if err != nil {
-		return nil, fmt.Errorf("no evidence, no execution: %w", err)
-	}
-	if made {
-		ui.note("made a key that signs the records of your runs: " + key.KeyID() + " in " + store.Path())
-	}
-	return key, nil
+	return nil, mistake{"--format " + quote(form) + ": unknown form", "pem, jwk or ssh"}.at("keys")
 }

@@ -20,6 +20,7 @@ type asked struct {
 	name   string // of the document, for messages
 
 	durable  bool           // --durable
+	signing  signing        // --signer
 	operator operatorLimits // of the drop-in
 }
 

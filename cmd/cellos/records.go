@@ -13,13 +13,16 @@ import (
 	"cellos.io/cellos/evidence/record"
 )
 
-const runsUsage = `usage: cellos runs [--json] [--recover] [--clean]
+const runsUsage = `usage: cellos runs [--json]
+       cellos runs --recover [--signer WHAT] [--signer-key FILE]
+       cellos runs --clean
 
 Lists the recorded runs, newest first. Records are in $CELLOS_STATE, else in $XDG_STATE_HOME/cellos, else in
 ~/.local/state/cellos.
 
   --recover  close the records of runs whose supervisor died, with a signed event that says so
   --clean    remove what a crash of the machine left of runs; never a record
+  --signer, --signer-key   as in cellos help run
 `
 
 type runSummary struct {
@@ -54,6 +57,8 @@ func summaryOf(s record.Summary) runSummary {
 func runsCommand(args []string, env environment, ui *console) error {
 	set := flag.NewFlagSet("runs", flag.ContinueOnError)
 	asJSON, clean, recover := set.Bool("json", false, ""), set.Bool("clean", false, ""), set.Bool("recover", false, "")
+	var sign signing
+	sign.register(set)
 	rest, _, err := parse(set, args)
 	if errors.Is(err, flag.ErrHelp) {
 		_, err := io.WriteString(env.out, runsUsage)
@@ -70,7 +75,7 @@ func runsCommand(args []string, env environment, ui *console) error {
 		return err
 	}
 	if *recover {
-		return recoverRuns(state, env, ui)
+		return recoverRuns(state, sign, env, ui)
 	}
 	if *clean {
 		return record.Clean(state, func(c record.Crashed) error {
@@ -103,8 +108,8 @@ func runsCommand(args []string, env environment, ui *console) error {
 }
 
 // recoverRuns closes the chains of runs that nobody lives to close.
-func recoverRuns(state string, env environment, ui *console) error {
-	key, err := signer(env, ui)
+func recoverRuns(state string, sign signing, env environment, ui *console) error {
+	key, err := sign.signer(env, ui)
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ Record:
   --file DOCUMENT         the same as DOCUMENT
   --name NAME             name of the cell in the record, default: that of the program
   --events DEST           write the events to a file too; - is standard output
-  --durable               every event survives a crash of the machine before the run goes on (fsync)
+` + signerUsage + `  --durable               every event survives a crash of the machine before the run goes on (fsync)
   --quiet, -q             no hints and notes
 `
 
@@ -70,6 +70,8 @@ func runCommand(args []string, env environment, ui *console) error {
 		}
 		return nil
 	})
+	var sign signing
+	sign.register(set)
 	durable := set.Bool("durable", false, "")
 	set.BoolVar(&ui.quiet, "quiet", false, "")
 	set.BoolVar(&ui.quiet, "q", false, "")
@@ -85,7 +87,7 @@ func runCommand(args []string, env environment, ui *console) error {
 	if err != nil {
 		return err
 	}
-	a.durable = *durable
+	a.durable, a.signing = *durable, sign
 	return a.run(env, ui, "", events)
 }
 
@@ -99,9 +101,9 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 		return failure{exitRefused, []error{withText("no evidence, no execution: "+err.Error(), "set CELLOS_STATE to a folder of your own")}}
 	}
 	// The key is there before the plan is made: a plan keeps it out of the cell.
-	key, err := signer(env, ui)
+	key, err := a.signing.signer(env, ui)
 	if err != nil {
-		return failure{exitRefused, []error{err}}
+		return refusal(err)
 	}
 	auth, p, err := a.planned(env)
 	if err != nil {
@@ -130,6 +132,14 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 		return nil
 	}
 	return status(end.Code)
+}
+
+// refusal is the failure of a run that did not begin; a mistake on the command line stays one.
+func refusal(err error) error {
+	if f, ok := err.(failure); ok {
+		return f
+	}
+	return failure{exitRefused, []error{err}}
 }
 
 // stop stops this process, and returns when it was continued. The signal goes to the calling thread, which takes it before it leaves

@@ -18,10 +18,10 @@ import (
 	"cellos.io/cellos/evidence/verify"
 )
 
-const verifyUsage = `usage: cellos verify [--key FILE]... [--require POLICY] [--json] RUN|FILE|-
+const verifyUsage = `usage: cellos verify [--key FILE]... [--require POLICY] [--json] [RUN|FILE|-]
 
-Checks the evidence of a run: every event signed with a known key and unchanged, none missing, moved, repeated or added. RUN is a
-recorded run (its name, the beginning of it, or "last"), FILE a file of events, - standard input.
+Checks the evidence of a run: every event signed with a known key and unchanged, none missing, moved, repeated or added, and says what it
+proves. RUN is a recorded run (its name, the beginning of it, or "last", the default), FILE a file of events, - standard input.
 
   --key FILE         public keys to trust: PEM, JWK, JWKS or an SSH public key. Without it, your own (cellos keys)
   --require POLICY   demands on what the evidence says, in YAML: docs/evidence-format.md
@@ -49,11 +49,12 @@ func verifyCommand(args []string, env environment, ui *console) error {
 		_, err := io.WriteString(env.out, verifyUsage)
 		return err
 	}
-	if err == nil && len(rest) != 1 {
-		err = errors.New("one run or file is required")
-	}
 	if err != nil {
 		return mistake{err.Error(), "cellos help verify"}.at("verify")
+	}
+	name := "last"
+	if len(rest) > 0 {
+		name = rest[0]
 	}
 	unreadable := func(err error) error { return failure{exitUnreadable, []error{err}} }
 	trusted, err := trust(files, env)
@@ -72,17 +73,8 @@ func verifyCommand(args []string, env environment, ui *console) error {
 		}
 		demands = &p
 	}
-	in, document, err := openEvidence(rest[0], env)
-	if err != nil {
-		return unreadable(err)
-	}
-	defer in.Close()
 	var facts policy.Facts
-	v := verify.Verifier{Keys: trusted, Visit: facts.Visit}
-	if document != nil {
-		v.Document = evidence.DocumentDigest(document)
-	}
-	report, err := v.Verify(in)
+	report, err := verified(name, trusted, &facts, env)
 	if err != nil {
 		return unreadable(err)
 	}
@@ -91,9 +83,13 @@ func verifyCommand(args []string, env environment, ui *console) error {
 		unmet = append(unmet, demands.Check(report, &facts, time.Now())...)
 	}
 	if *asJSON {
-		err = writeJSON(env.out, map[string]any{"verdict": report.Verdict(), "report": report, "unmet": unmet})
+		proved := []string{}
+		if report.Verdict() == verify.Good {
+			proved = facts.Sentences()
+		}
+		err = writeJSON(env.out, map[string]any{"verdict": report.Verdict(), "report": report, "unmet": unmet, "proved": proved})
 	} else {
-		err = writeReport(env.out, report, unmet)
+		err = writeReport(env.out, report, &facts, unmet)
 	}
 	if err != nil {
 		return err
@@ -111,13 +107,9 @@ func verifyCommand(args []string, env environment, ui *console) error {
 func trust(files []string, env environment) (verify.Keys, error) {
 	var list []publickey.Key
 	for _, f := range files {
-		text, err := os.ReadFile(f)
+		k, err := publicKeys(f)
 		if err != nil {
 			return nil, err
-		}
-		k, err := publickey.Parse(text)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f, err)
 		}
 		list = append(list, k...)
 	}
@@ -139,38 +131,64 @@ func trust(files []string, env environment) (verify.Keys, error) {
 	return trusted, nil
 }
 
-// openEvidence opens a stream of events, and returns the document of a recorded run with it.
-func openEvidence(name string, env environment) (io.ReadCloser, []byte, error) {
-	if name == "-" {
-		return io.NopCloser(env.in), nil, nil
-	}
-	if strings.Contains(name, "/") {
-		f, err := os.Open(name)
-		return f, nil, err
-	}
-	state, err := stateDir(env)
+// verified verifies a stream of events; that of a recorded run also against the document and the plan beside it.
+func verified(name string, trusted verify.Keys, facts *policy.Facts, env environment) (verify.Report, error) {
+	v := verify.Verifier{Keys: trusted, Visit: facts.Visit}
+	in, dir, err := openEvidence(name, env)
 	if err != nil {
-		return nil, nil, err
+		return verify.Report{}, err
 	}
-	dir, err := record.Find(state, name)
-	if errors.Is(err, fs.ErrNotExist) {
-		if f, ferr := os.Open(name); ferr == nil {
-			return f, nil, nil
-		}
-		return nil, nil, withText(err.Error(), "cellos runs lists the runs")
-	}
-	if err != nil {
-		return nil, nil, err
+	defer in.Close()
+	if dir == "" {
+		return v.Verify(in)
 	}
 	document, err := os.ReadFile(filepath.Join(dir, record.DocumentFile))
 	if err != nil {
-		return nil, nil, err
+		return verify.Report{}, err
 	}
-	f, err := os.Open(filepath.Join(dir, record.EventsFile))
-	return f, document, err
+	v.Document = evidence.DocumentDigest(document)
+	report, err := v.Verify(in)
+	if err != nil || facts.PlanDigest == "" {
+		return report, err
+	}
+	plan, err := os.ReadFile(filepath.Join(dir, record.PlanText))
+	if err != nil {
+		return verify.Report{}, err
+	}
+	if got := evidence.DocumentDigest(plan); got != facts.PlanDigest {
+		report.Add(verify.Finding{Kind: verify.WrongPlan, Detail: record.PlanText + " has the digest " + got + ", and the events name " + quote(brief(facts.PlanDigest))})
+	}
+	return report, nil
 }
 
-func writeReport(out io.Writer, r verify.Report, unmet []string) error {
+// openEvidence opens a stream of events, and returns the directory of a recorded run with it.
+func openEvidence(name string, env environment) (in io.ReadCloser, dir string, err error) {
+	if name == "-" {
+		return io.NopCloser(env.in), "", nil
+	}
+	if strings.Contains(name, "/") {
+		f, err := os.Open(name)
+		return f, "", err
+	}
+	state, err := stateDir(env)
+	if err != nil {
+		return nil, "", err
+	}
+	dir, err = record.Find(state, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if f, ferr := os.Open(name); ferr == nil {
+			return f, "", nil
+		}
+		return nil, "", withText(err.Error(), "cellos runs lists the runs")
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	f, err := os.Open(filepath.Join(dir, record.EventsFile))
+	return f, dir, err
+}
+
+func writeReport(out io.Writer, r verify.Report, facts *policy.Facts, unmet []string) error {
 	for _, f := range r.Findings {
 		fmt.Fprintln(out, oneLine(f.String()))
 	}
@@ -189,5 +207,17 @@ func writeReport(out io.Writer, r verify.Report, unmet []string) error {
 		closed = fmt.Sprintf("%d of %d", r.Events, r.Count)
 	}
 	_, err := fmt.Fprintf(out, "%s: run %s, events %s, signed by %s\n", what, oneLine(r.Run), closed, oneLine(strings.Join(r.Keys, ", ")))
+	if r.Verdict() != verify.Good {
+		return err
+	}
+	how := "nothing is missing, added, moved or changed between its document (" + r.Document + ") and its closing event"
+	if r.Abandoned {
+		how = "nothing is missing up to where its supervisor died; the closing event was added afterwards"
+	}
+	for _, s := range append([]string{"record: " + how}, facts.Sentences()...) {
+		if _, err := fmt.Fprintln(out, "  "+oneLine(s)); err != nil {
+			return err
+		}
+	}
 	return err
 }

@@ -2,6 +2,8 @@ package policy
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 
 	"cellos.io/cellos/evidence"
 )
@@ -10,6 +12,7 @@ import (
 // event occurs more than once, the worse counts.
 type Facts struct {
 	Backend, Profile, Network string
+	PlanDigest                string   // "sha256:…" of the printed plan
 	Promised                  []string // layers of the plan
 	Egress                    []string // granted names, "host:port"
 	CompatAllow               []string
@@ -48,6 +51,19 @@ func (f *Facts) Visit(e evidence.Event) {
 		json.Unmarshal(e.Data, &d) // what cannot be read stays zero: not clean
 		f.Clean = d.Clean && (f.Clean || !f.residue)
 		f.residue = true
+	case evidence.TypeUsage:
+		var d struct {
+			Denials []struct {
+				What  string
+				Count int
+			}
+		}
+		json.Unmarshal(e.Data, &d)
+		for _, x := range d.Denials {
+			if x.What != evidence.DeniedName { // those have events of their own
+				f.Denials += x.Count
+			}
+		}
 	case evidence.TypeDestroyed:
 		var d struct{ Outcome string }
 		json.Unmarshal(e.Data, &d)
@@ -63,6 +79,7 @@ func (f *Facts) Visit(e evidence.Event) {
 func (f *Facts) visitPlan(data []byte) {
 	var d struct {
 		Backend, Profile, Network   string
+		Digest                      string
 		Layers, Egress, CompatAllow []string
 	}
 	if json.Unmarshal(data, &d) != nil {
@@ -70,6 +87,7 @@ func (f *Facts) visitPlan(data []byte) {
 	}
 	f.plan = true
 	f.Backend, f.Profile, f.Network, f.Promised = d.Backend, d.Profile, d.Network, d.Layers
+	f.PlanDigest = d.Digest
 	f.Egress = bounded(f.Egress, d.Egress)
 	f.CompatAllow = bounded(f.CompatAllow, d.CompatAllow)
 }
@@ -98,4 +116,46 @@ func (f *Facts) visitBoundary(data []byte) {
 
 func bounded(list, more []string) []string {
 	return append(list, more[:min(len(more), maxList-len(list))]...)
+}
+
+// Sentences say in words what the facts amount to, for a stream that verified.
+func (f *Facts) Sentences() (list []string) {
+	if f.plan {
+		reach := "no network"
+		switch {
+		case f.Network == "host":
+			reach = "the host's network"
+		case len(f.Egress) > 0:
+			reach = "network: " + strings.Join(f.Egress[:min(len(f.Egress), 20)], ", ")
+			if n := len(f.Egress) - 20; n > 0 {
+				reach += fmt.Sprintf(" and %d more", n)
+			}
+		}
+		list = append(list, "granted: backend "+f.Backend+"; "+reach)
+		if len(f.CompatAllow) > 0 {
+			list = append(list, "opted out of: "+strings.Join(f.CompatAllow, ", "))
+		}
+	}
+	switch {
+	case f.boundary && f.BoundaryHolds:
+		list = append(list, fmt.Sprintf("enforced: %d layers were measured before the command's first instruction, and held", len(f.Layers)))
+	case f.boundary:
+		list = append(list, "enforced: the boundary did not hold, and nothing ran")
+	default:
+		list = append(list, "enforced: nothing was measured; nothing ran")
+	}
+	if f.Denials > 0 {
+		list = append(list, fmt.Sprintf("refused: %d requests of the command", f.Denials))
+	}
+	if f.Outcome != "" {
+		left := "nobody looked for what was left over"
+		switch {
+		case f.residue && f.Clean:
+			left = "nothing was left over"
+		case f.residue:
+			left = "something was left over"
+		}
+		list = append(list, "ended: "+f.Outcome+"; "+left)
+	}
+	return list
 }

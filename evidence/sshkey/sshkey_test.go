@@ -60,13 +60,13 @@ func testKeys(t *testing.T) (ed ed25519.PrivateKey, ec *ecdsa.PrivateKey) {
 	return ed, ec
 }
 
-func key(t *testing.T, public any) publickey.Key {
+func key(t *testing.T, public any) *publickey.Key {
 	t.Helper()
 	k, err := publickey.New(public)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return k
+	return &k
 }
 
 func TestAgent(t *testing.T) {
@@ -114,11 +114,35 @@ func TestAgent(t *testing.T) {
 	if _, err := Dial(path, key(t, other.Public())); err == nil || !strings.Contains(err.Error(), "does not have the key sha256:") {
 		t.Errorf("a key that is not there: %v", err)
 	}
+	if _, err := Dial(path, nil); err == nil || !strings.Contains(err.Error(), "2 keys that could sign") {
+		t.Errorf("two keys to choose from: %v", err)
+	}
+	if err := ring.Remove(sshKey(t, &ec.PublicKey)); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := Dial(path, nil); err != nil || a.KeyID() != key(t, ed.Public()).ID {
+		t.Errorf("the only key: %v", err)
+	} else {
+		a.Close()
+	}
+	ring.RemoveAll()
+	if _, err := Dial(path, nil); err == nil || !strings.Contains(err.Error(), "has no Ed25519") {
+		t.Errorf("no key: %v", err)
+	}
 	for _, p := range []string{"", "/nonexistent/socket"} {
 		if _, err := Dial(p, key(t, other.Public())); err == nil {
 			t.Errorf("socket %q", p)
 		}
 	}
+}
+
+func sshKey(t *testing.T, public any) ssh.PublicKey {
+	t.Helper()
+	k, err := ssh.NewPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
 }
 
 // liar has the key, and signs with another.
@@ -192,6 +216,12 @@ func TestParsePublic(t *testing.T) {
 	if err != nil || len(got) != 2 || got[0].ID != key(t, ed.Public()).ID || got[1].ID != key(t, &ec.PublicKey).ID {
 		t.Errorf("%+v, %v", got, err)
 	}
+	for _, k := range got { // what is written is what x/crypto writes, and the comment is the id
+		text, err := MarshalPublic(k)
+		if want := line(k.Public) + " " + k.ID + "\n"; err != nil || string(text) != want {
+			t.Errorf("%s, %v; want %s", text, err, want)
+		}
+	}
 	if !IsPublic([]byte(line(ed.Public()))) || !IsPublic([]byte(line(&ec.PublicKey))) || IsPublic([]byte("-----BEGIN")) || IsPublic(nil) {
 		t.Error("IsPublic")
 	}
@@ -203,7 +233,9 @@ func TestParsePublic(t *testing.T) {
 		"":                        "no OpenSSH public key",
 		"ssh-ed25519 AAAA":        "line 1: not an OpenSSH public key",
 		line(ed.Public()) + "\nx": "line 2: not an OpenSSH public key",
-		line(&p384.PublicKey):     "a key of type ecdsa-sha2-nistp384",
+		line(&p384.PublicKey):     `a key of type "ecdsa-sha2-nistp384"`,
+		"ssh-ed25519 " + strings.Fields(line(&ec.PublicKey))[1]: "not an OpenSSH public key",
+		line(ed.Public())[:60]: "not an OpenSSH public key",
 	} {
 		if got, err := ParsePublic([]byte(in)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, %v", in, got, err)

@@ -24,6 +24,7 @@ const (
 	AfterEnd      Kind = "afterEnd"      // an event after the closing one
 	Truncated     Kind = "truncated"     // fewer events than known from the closing event or from elsewhere
 	WrongDocument Kind = "wrongDocument" // the run began with another document
+	WrongPlan     Kind = "wrongPlan"     // the plan kept beside the events is not the one that they name
 	Open          Kind = "open"          // there is no closing event
 )
 
@@ -95,6 +96,9 @@ type Report struct {
 // maxFindings bounds the memory for a report.
 const maxFindings = 1000
 
+// Add adds a finding that a caller made with what lies beside the stream.
+func (r *Report) Add(f Finding) { r.add(f) }
+
 func (r *Report) add(f Finding) {
 	if !r.Has(f.Kind) {
 		r.kinds = append(r.kinds, f.Kind)
@@ -124,7 +128,7 @@ func (r *Report) Verdict() Verdict {
 		return BadEvents
 	case r.Has(Unreadable):
 		return Garbled
-	case r.Has(Missing, Reordered, Duplicated, Broken, Foreign, AfterEnd, Truncated, WrongDocument):
+	case r.Has(Missing, Reordered, Duplicated, Broken, Foreign, AfterEnd, Truncated, WrongDocument, WrongPlan):
 		return Gaps
 	case r.Has(UnknownKey):
 		return Untrusted

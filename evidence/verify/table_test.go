@@ -175,9 +175,13 @@ func tamperings(other, resigned, sameID [][]byte) []tampering {
 	for n := 2; n <= 13; n++ {
 		list = append(list,
 			tampering{fmt.Sprintf("line %d removed", n), func(l [][]byte) [][]byte { return slices.Delete(l, n-1, n) }, verify.Gaps, verify.Missing},
-			tampering{fmt.Sprintf("lines %d and %d swapped", n, n+1), func(l [][]byte) [][]byte { l[n-1], l[n] = l[n], l[n-1]; return l }, verify.Gaps, verify.Reordered},
 			tampering{fmt.Sprintf("line %d repeated", n), func(l [][]byte) [][]byte { return slices.Insert(l, n, l[n-1]) }, verify.Gaps, verify.Duplicated},
 			tampering{fmt.Sprintf("cut after line %d", n-1), func(l [][]byte) [][]byte { return l[:n-1] }, verify.NotClosed, verify.Open})
+	}
+	for i := range 14 {
+		for j := range i {
+			list = append(list, tampering{fmt.Sprintf("lines %d and %d swapped", j+1, i+1), func(l [][]byte) [][]byte { l[i], l[j] = l[j], l[i]; return l }, verify.Gaps, verify.Reordered})
+		}
 	}
 	return list
 }
