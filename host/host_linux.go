@@ -33,6 +33,10 @@ func Describe(paths []string, private ...string) (plan.Host, error) {
 	if err != nil {
 		return plan.Host{}, fmt.Errorf("asking for the limit of processes: %w", err)
 	}
+	core, err := sysabi.HardLimit(sysabi.RLIMIT_CORE)
+	if err != nil {
+		return plan.Host{}, fmt.Errorf("asking for the limit of core dumps: %w", err)
+	}
 	release, err := sysabi.Release()
 	if err != nil {
 		return plan.Host{}, fmt.Errorf("asking for the kernel's release: %w", err)
@@ -50,6 +54,7 @@ func Describe(paths []string, private ...string) (plan.Host, error) {
 		Landlock: sysabi.LandlockABI(),
 		Seccomp:  sysabi.SeccompFilters(),
 		OpenMax:  open,
+		CoreMax:  core,
 		ProcMax:  procs,
 		Entries:  make(map[string]plan.Entry, len(paths)),
 	}

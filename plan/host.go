@@ -13,6 +13,7 @@ type Host struct {
 	Landlock int     // Landlock ABI; 0: the kernel has none, or it is off
 	Seccomp  bool    // filters can be loaded
 	OpenMax  uint64  // hard limit of RLIMIT_NOFILE of the supervisor
+	CoreMax  uint64  // hard limit of RLIMIT_CORE of the supervisor
 	ProcMax  uint64  // hard limit of RLIMIT_NPROC of the supervisor; 0: none
 
 	// UserNS is empty when user namespaces can be made by this user, else the reason why not.

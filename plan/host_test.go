@@ -49,7 +49,7 @@ func split() files {
 
 // machine is an ordinary user's.
 func machine() Host {
-	return Host{Arch: "amd64", Kernel: Version{6, 12}, UID: 1000, GID: 1000, LastCap: 40, Landlock: 6, Seccomp: true, OpenMax: 1 << 20}
+	return Host{Arch: "amd64", Kernel: Version{6, 12}, UID: 1000, GID: 1000, LastCap: 40, Landlock: 6, Seccomp: true, OpenMax: 1 << 20, CoreMax: ^uint64(0)}
 }
 
 // rootful is root's.

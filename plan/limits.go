@@ -33,7 +33,10 @@ func (p *planner) limits() {
 	if l.OpenFiles != 0 {
 		soft, hard = l.OpenFiles, l.OpenFiles // demands refused more than OpenMax
 	}
-	b.rlimit("core dumps", sysabi.RLIMIT_CORE, "RLIMIT_CORE", 0, 0)
+	// Not 0: with that the kernel writes no file, but still starts the host's handler of dumps if core_pattern names one, and a limit of 1
+	// is the word against both (core(5); fs/coredump.c: do_coredump).
+	core := min(1, p.h.CoreMax)
+	b.rlimit("core dumps", sysabi.RLIMIT_CORE, "RLIMIT_CORE", core, core)
 	b.rlimit("open files", sysabi.RLIMIT_NOFILE, "RLIMIT_NOFILE", min(soft, hard), hard)
 	if m := p.h.ProcMax; m != 0 && l.Processes+1 > m {
 		// The default gives way to what the user may have; a number that was asked for does not.
