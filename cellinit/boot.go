@@ -9,17 +9,19 @@ import (
 
 // Limits of a Boot, as in src/protocol.h.
 const (
-	MaxMessage = 65536 // bytes
+	MaxMessage = 163840 // bytes; a socket carries 212,992 at once (net.core.wmem_default)
 	MaxProbes  = 256
+	MaxFilters = 4
 	maxArgs    = 6
 	maxFilter  = 4096 // instructions: BPF_MAXINSNS, include/uapi/linux/bpf_common.h
 )
 
 const (
-	bootSize  = 32
+	bootSize  = 72
 	probeSize = 64
 	magic     = 0x494c4543
-	version   = 1
+	version   = 2
+	listener  = 1 << 31 // in the length of a filter
 )
 
 // Boot tells the process what to do.
@@ -32,14 +34,25 @@ type Boot struct {
 	// next, EACCES too but is remembered, every other error is final. A file that is neither a program nor a script with
 	// an interpreter is an error (ENOEXEC). At least one.
 	Candidates []string
-	// Filter is a program of classic BPF in the kernel's form, 8 bytes an instruction, that the command loads just
-	// before execve. PR_SET_NO_NEW_PRIVS has to be set already. Empty: none.
-	Filter []byte
+	// Filters are loaded by the command's process, in this order, just before execve. PR_SET_NO_NEW_PRIVS has to be set already.
+	// With filters the process loads them right after Ready, sends Loaded, and stands still until Release. They have to allow
+	// read, write and execve. At most MaxFilters.
+	Filters []LateFilter
+	// Exec are the addresses at which the path, the arguments and the environment lie in the call of execve, for a filter that allows
+	// these alone. They differ, are below 2^38, and lie where nothing is mapped. All zero: anywhere.
+	Exec [3]uint64
 	// Arguments says that the argument vector and the environment of the command are in the file at descriptor 4, which
 	// ArgumentsFile lays out, and not those that the process itself was started with.
 	Arguments bool
 	// KeepFirst and KeepCount are the descriptors, besides 0, 1 and 2, that the command keeps. At most 255 each; none if KeepCount is 0.
 	KeepFirst, KeepCount int
+}
+
+// A LateFilter is a program of classic BPF in the kernel's form, 8 bytes an instruction.
+type LateFilter struct {
+	Program []byte
+	// Listener makes a listener for user notification: its descriptor comes with Loaded. At most one filter has one.
+	Listener bool
 }
 
 // ArgumentsFile lays out the file of Boot.Arguments. No string may contain a NUL.
@@ -141,7 +154,19 @@ func (b Boot) Encode() ([]byte, error) {
 		flags |= 2
 	}
 	flags |= uint32(b.KeepFirst)<<8 | uint32(b.KeepCount)<<16
-	msg := words(typeBoot, magic, version, flags, uint32(len(b.Probes)), uint32(len(b.Filter)/8), 0, uint32(len(b.Candidates)))
+	msg := words(typeBoot, magic, version, flags, uint32(len(b.Probes)), uint32(len(b.Filters)), 0, uint32(len(b.Candidates)))
+	for i := range MaxFilters {
+		n := uint32(0)
+		if i < len(b.Filters) {
+			if n = uint32(len(b.Filters[i].Program) / 8); b.Filters[i].Listener {
+				n |= listener
+			}
+		}
+		msg = binary.LittleEndian.AppendUint32(msg, n)
+	}
+	for _, a := range b.Exec {
+		msg = binary.LittleEndian.AppendUint64(msg, a)
+	}
 	for _, p := range b.Probes {
 		head := [16]byte{8: byte(len(p.Args))}
 		binary.LittleEndian.PutUint64(head[:], p.Number)
@@ -165,7 +190,9 @@ func (b Boot) Encode() ([]byte, error) {
 		msg = append(append(msg, head[:]...), values[:]...)
 	}
 	binary.LittleEndian.PutUint32(msg[24:], uint32(len(data)))
-	msg = append(msg, b.Filter...)
+	for _, f := range b.Filters {
+		msg = append(msg, f.Program...)
+	}
 	msg = append(msg, data...)
 	for _, c := range b.Candidates {
 		msg = append(append(msg, c...), 0)
@@ -197,8 +224,23 @@ func (b Boot) check() error {
 	if b.KeepFirst < 0 || b.KeepFirst > 255 || b.KeepCount < 0 || b.KeepCount > 255 || b.KeepCount > 0 && b.KeepFirst <= 3 {
 		bad("keeping %d descriptors from %d: not above 3 and below 256", b.KeepCount, b.KeepFirst)
 	}
-	if len(b.Filter)%8 != 0 || len(b.Filter) > 8*maxFilter {
-		bad("a filter of %d bytes; 8 each for at most %d instructions", len(b.Filter), maxFilter)
+	if len(b.Filters) > MaxFilters {
+		bad("%d filters; at most %d", len(b.Filters), MaxFilters)
+	}
+	listeners := 0
+	for i, f := range b.Filters {
+		if n := len(f.Program); n == 0 || n%8 != 0 || n > 8*maxFilter {
+			bad("filter %d has %d bytes; 8 each for 1 to %d instructions", i, n, maxFilter)
+		}
+		if f.Listener {
+			listeners++
+		}
+	}
+	if listeners > 1 {
+		bad("%d filters with a listener; a process has one at most", listeners)
+	}
+	if e := b.Exec; e != [3]uint64{} && (e[0] == 0 || e[1] == 0 || e[2] == 0 || e[0] >= 1<<38 || e[1] >= 1<<38 || e[2] >= 1<<38) {
+		bad("the addresses %#x are not all from 1 to 2^38-1", e)
 	}
 	if len(b.Candidates) == 0 {
 		bad("no path to execute")

@@ -54,7 +54,7 @@ func TestProgramIsPlain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if f.Machine != machine || f.Type != elf.ET_EXEC || len(b) > 4096 {
+		if f.Machine != machine || f.Type != elf.ET_EXEC || len(b) > 6144 {
 			t.Errorf("%s: %v %v of %d bytes", arch, f.Machine, f.Type, len(b))
 		}
 		stack := false

@@ -48,6 +48,37 @@ func (c *Conn) Receive() (Message, error) {
 	return Decode(c.buf[:n])
 }
 
+// ReceiveLoaded waits for Loaded, or for what comes in its place, and finds out who sent it. The socket must have been given to
+// sysabi.PassCredentials before its other end was.
+func (c *Conn) ReceiveLoaded() (Message, error) {
+	raw, err := c.file.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("talking to PID 1: %w", err)
+	}
+	var n, pid int
+	if rerr := raw.Read(func(fd uintptr) bool {
+		n, pid, err = sysabi.ReceiveFrom(int(fd), c.buf[:])
+		return !errors.Is(err, sysabi.EAGAIN)
+	}); rerr != nil {
+		return nil, ended(rerr)
+	}
+	if n == 0 && err == nil {
+		err = io.EOF
+	}
+	if err != nil {
+		return nil, ended(err)
+	}
+	m, err := Decode(c.buf[:n])
+	if l, ok := m.(Loaded); ok {
+		if pid <= 0 {
+			return nil, errors.New("talking to PID 1: a message came without its sender")
+		}
+		l.PID = pid
+		return l, nil
+	}
+	return m, err
+}
+
 // ended maps what a socket says about a peer that is gone, with or without having read everything, to io.EOF.
 func ended(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {

@@ -22,6 +22,9 @@ func (c *Conn) Send(Message) error { return errors.ErrUnsupported }
 // Receive refuses.
 func (c *Conn) Receive() (Message, error) { return nil, errors.ErrUnsupported }
 
+// ReceiveLoaded refuses.
+func (c *Conn) ReceiveLoaded() (Message, error) { return nil, errors.ErrUnsupported }
+
 // SetDeadline refuses.
 func (c *Conn) SetDeadline(time.Time) error { return errors.ErrUnsupported }
 

@@ -1,6 +1,6 @@
 // Package cellinit is the first process (PID 1) of a cell and the supervisor's side of the conversation with it.
 //
-// The process is a static program of 3.5 KiB without a library, whose source is in src and whose bytes for both
+// The process is a static program of 5 KiB without a library, whose source is in src and whose bytes for both
 // architectures are embedded ([Binary]); build.sh makes them again. It needs nothing from the cell's file system. It
 // makes the boundary probes from where the command will stand, waits for the release, starts the command, passes
 // signals on, reaps orphans, and reports how the command ended. It speaks on its descriptor 3, one end of a
@@ -9,6 +9,7 @@
 //	conn, err := cellinit.NewConn(ours)              // the other end became descriptor 3
 //	err = conn.Send(cellinit.Boot{Probes: probes, Candidates: []string{"/bin/true"}})
 //	ready, err := conn.Receive()                     // cellinit.Ready: the results of the probes
+//	loaded, err := conn.ReceiveLoaded()              // cellinit.Loaded or cellinit.Failed; only with filters in Boot
 //	err = conn.Send(cellinit.Release{})
 //	running, err := conn.Receive()                   // cellinit.Running or cellinit.Failed
 //	exit, err := conn.Receive()                      // cellinit.Exit

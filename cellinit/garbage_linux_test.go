@@ -17,6 +17,11 @@ func TestGarbage(t *testing.T) {
 		binary.LittleEndian.PutUint32(b[at:], v)
 		return b
 	}
+	filter := func(length uint32) []byte {
+		b := with(20, 1)
+		binary.LittleEndian.PutUint32(b[32:], length)
+		return b
+	}
 	boots := map[string][]byte{
 		"release first":         words(typeRelease, 0),
 		"short":                 good[:7],
@@ -26,13 +31,15 @@ func TestGarbage(t *testing.T) {
 		"more after the end":    append(bytes.Clone(good), 'x'),
 		"one candidate more":    append(bytes.Clone(good), 0),
 		"other magic":           with(4, 1),
-		"other version":         with(8, 2),
+		"other version":         with(8, version+1),
 		"unknown flag":          with(12, 4),
 		"too many probes":       with(16, MaxProbes+1),
 		"probes beyond the end": with(16, 200),
 		"probes overflow":       with(16, 0x04000000),
-		"too long a filter":     with(20, maxFilter+1),
-		"filter beyond the end": with(20, maxFilter),
+		"too many filters":      with(20, MaxFilters+1),
+		"an empty filter":       with(20, 1),
+		"too long a filter":     filter(maxFilter + 1),
+		"filter beyond the end": filter(maxFilter),
 		"data beyond the end":   with(24, 4096),
 		"data overflow":         with(24, 0xfffffff8),
 		"data unaligned":        with(24, 7),

@@ -55,6 +55,9 @@ func run(t *testing.T, o options) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := sysabi.PassCredentials(ours); err != nil {
+		t.Fatal(err)
+	}
 	conn, err := NewConn(ours)
 	if err != nil {
 		t.Fatal(err)

@@ -131,7 +131,6 @@ func TestCannotStart(t *testing.T) {
 		{"too long", Boot{Candidates: []string{missing, long, "/bin/true"}}, Failed{StageExec, sysabi.ENAMETOOLONG, 1}},
 		{"empty path", Boot{Candidates: []string{""}}, Failed{StageExec, sysabi.ENOENT, 0}},
 		{"no terminal", Boot{TTY: true, Candidates: []string{"/bin/true"}}, Failed{StageTerminal, sysabi.ENOTTY, 0}},
-		{"bad filter", Boot{Probes: []Probe{noNewPrivs(t)}, Filter: make([]byte, 8), Candidates: []string{"/bin/true"}}, Failed{StageFilter, sysabi.EINVAL, 0}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := run(t, options{})
@@ -179,19 +178,6 @@ exec grep -E "^(SigBlk|SigIgn|Seccomp):" /proc/self/status`)
 // noNewPrivs is PR_SET_NO_NEW_PRIVS, which a filter needs, and which the table of a cell has done.
 func noNewPrivs(t *testing.T) Probe {
 	return Probe{Number: number(t, runtime.GOARCH, "prctl"), Args: []Arg{Immediate(38), Immediate(1), Immediate(0), Immediate(0), Immediate(0)}}
-}
-
-func TestFilter(t *testing.T) {
-	// ld [nr]; jeq #uname, 0, 1; ret ERRNO|EPERM; ret ALLOW
-	filter := []byte{0x20, 0, 0, 0, 0, 0, 0, 0, 0x15, 0, 0, 1, byte(number(t, runtime.GOARCH, "uname")), 0, 0, 0, 6, 0, 0, 0, 1, 0, 5, 0, 6, 0, 0, 0, 0, 0, 0xff, 0x7f}
-	p := run(t, options{argv: []string{"uname", "-s"}})
-	m := p.start(Boot{Probes: []Probe{noNewPrivs(t)}, Filter: filter, Candidates: []string{"/bin/uname", "/usr/bin/uname"}})
-	if _, ok := m.(Running); !ok {
-		t.Fatalf("got %#v", m)
-	}
-	if e := receive[Exit](p); e.Code != 1 {
-		t.Errorf("uname ended with %+v", e)
-	}
 }
 
 func TestSupervisorDies(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 	"cellos.io/cellos/sysabi"
 )
 
-// A Message is one packet of the conversation: Boot, Release, Signal and End from the supervisor, Ready, Running, Failed and
-// Exit from the process.
+// A Message is one packet of the conversation: Boot, Release, Signal and End from the supervisor, Ready, Loaded, Running,
+// Failed and Exit from the process.
 type Message interface{ message() }
 
 // The types of src/protocol.h.
@@ -22,10 +22,19 @@ const (
 	typeSignal
 	typeExit
 	typeEnd
+	typeLoaded
 )
 
 // Ready has the results of the probes, in their order: what the kernel returned, negative error numbers included.
 type Ready struct{ Results []int64 }
+
+// Loaded says that the command's process has loaded the filters of Boot, and waits for Release. It is sent by that process.
+type Loaded struct {
+	// Listener is the descriptor of the listener in that process, 0 if there is none. It is close-on-exec: the supervisor takes a
+	// copy before Release.
+	Listener int
+	PID      int // of the process, as the supervisor sees it
+}
 
 // Release starts the command.
 type Release struct{}
@@ -63,6 +72,7 @@ type End struct{}
 
 func (Boot) message()    {}
 func (Ready) message()   {}
+func (Loaded) message()  {}
 func (Release) message() {}
 func (Running) message() {}
 func (Failed) message()  {}
@@ -87,7 +97,8 @@ const (
 	StageSession                      // setsid
 	StageTerminal                     // making descriptor 0 the controlling terminal
 	StageDescriptors                  // closing every descriptor from 3 up
-	StageFilter                       // loading the filter of Boot
+	StageFilter                       // loading the filters of Boot
+	StageGate                         // waiting for the release under these filters
 	StageExec                         // execve
 )
 
@@ -103,7 +114,9 @@ func (s Stage) String() string {
 	case StageDescriptors:
 		return "closing descriptors"
 	case StageFilter:
-		return "loading the command's filter"
+		return "loading the command's filters"
+	case StageGate:
+		return "waiting for the release under the command's filters, which must allow read and write"
 	case StageExec:
 		return "executing the command"
 	}
@@ -141,6 +154,14 @@ func Decode(msg []byte) (Message, error) {
 			r.Results[i] = int64(binary.LittleEndian.Uint64(msg[8+8*i:]))
 		}
 		return r, nil
+	case typeLoaded:
+		if err := size(8); err != nil {
+			return nil, err
+		}
+		if n := int32(word(1)); n < 0 {
+			return nil, fmt.Errorf("decoding a message of PID 1: listener %d", n)
+		}
+		return Loaded{Listener: int(word(1))}, nil
 	case typeRunning:
 		if err := size(8); err != nil {
 			return nil, err

@@ -30,6 +30,35 @@ func SendFDs(socket int, fds []int) error {
 	return fromUnix(unix.Sendmsg(socket, []byte{1}, rights, nil, unix.MSG_NOSIGNAL))
 }
 
+// PassCredentials makes a socket of AF_UNIX say who sent each message that is sent from now on. See SO_PASSCRED in unix(7).
+func PassCredentials(fd int) error {
+	return fromUnix(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSCRED, 1))
+}
+
+// ReceiveFrom receives one message and the process id of its sender, as the caller's pid namespace numbers it; 0 if it is not known.
+// EAGAIN: there is none yet.
+func ReceiveFrom(fd int, b []byte) (n, pid int, err error) {
+	oob := make([]byte, unix.CmsgSpace(unix.SizeofUcred))
+	for {
+		var m int
+		if n, m, _, _, err = unix.Recvmsg(fd, b, oob, unix.MSG_CMSG_CLOEXEC); err == unix.EINTR {
+			continue
+		} else if err != nil {
+			return 0, 0, fromUnix(err)
+		}
+		list, err := unix.ParseSocketControlMessage(oob[:m])
+		if err != nil {
+			return 0, 0, fromUnix(err)
+		}
+		for i := range list {
+			if u, err := unix.ParseUnixCredentials(&list[i]); err == nil {
+				pid = int(u.Pid)
+			}
+		}
+		return n, pid, nil
+	}
+}
+
 // SetNonblock sets or clears O_NONBLOCK on the open file.
 func SetNonblock(fd int, on bool) error { return fromUnix(unix.SetNonblock(fd, on)) }
 

@@ -3,9 +3,9 @@
  * Freestanding: no library, no heap, no writable data but .bss. See protocol.h for what it says and hears.
  *
  * It needs these calls, so a filter that is loaded before it has to allow them: clone (CLONE_VM|CLONE_VFORK), close,
- * close_range, execve, exit, exit_group, getpid, getrusage, ioctl(TIOCSCTTY), kill, mmap (with FLAG_ARGUMENTS), openat,
- * ppoll, prctl, read, recvfrom, rt_sigaction, rt_sigprocmask, seccomp (where BOOT carries a filter), sendto, setsid,
- * signalfd4, wait4.
+ * close_range, execve, exit, exit_group, getpid, getrusage, ioctl(TIOCSCTTY), kill, mmap (with FLAG_ARGUMENTS, or where BOOT carries
+ * addresses), openat, ppoll, prctl, read, recvfrom, rt_sigaction, rt_sigprocmask, seccomp and write (where BOOT carries filters), sendto,
+ * setsid, signalfd4, wait4. The filters of BOOT have to allow read, write and execve.
  */
 #include "protocol.h"
 #include "kernel.h"
@@ -20,13 +20,14 @@ static struct rusage usage;
 static char **argv, **envp;
 static const struct boot *boot;
 static const struct probe *probes;
-static const u8 *filter, *data, *candidates;
+static const u8 *filters, *data, *candidates;
 static int events;     /* the signalfd */
 static int command;    /* process id of the command; 0 before it runs and after it was reaped */
 static int reported;   /* EXIT or FAILED was sent */
 
 /* Written by the child, which shares the memory and runs while init stands still. */
 static volatile struct failed failed;
+static volatile int over; /* the host ended the cell instead of releasing the command */
 
 static void quit(int status)
 {
@@ -75,14 +76,19 @@ static int parse(u64 n)
 	boot = (const struct boot *)message;
 	if (n < sizeof *boot || boot->type != BOOT || boot->magic != MAGIC || boot->version != VERSION)
 		return 0;
-	if ((boot->flags & ~(FLAG_TTY | FLAG_ARGUMENTS | 0xffff00u)) || boot->probes > MAX_PROBES || boot->filter > MAX_FILTER || boot->data > MAX_MESSAGE ||
+	if ((boot->flags & ~(FLAG_TTY | FLAG_ARGUMENTS | 0xffff00u)) || boot->probes > MAX_PROBES || boot->filters > MAX_FILTERS || boot->data > MAX_MESSAGE ||
 	    boot->data % 8 || !boot->candidates)
 		return 0;
 	u64 at = sizeof *boot;
 	probes = (const struct probe *)(message + at);
 	at += boot->probes * sizeof *probes;
-	filter = message + at;
-	at += 8ul * boot->filter;
+	filters = message + at;
+	for (u32 i = 0; i < boot->filters; i++) {
+		u32 n = boot->filter[i] & ~LISTENER;
+		if (!n || n > MAX_FILTER)
+			return 0;
+		at += 8ul * n;
+	}
 	data = message + at;
 	at += boot->data;
 	if (at >= n)
@@ -138,12 +144,63 @@ static void probe(void)
 	send(&ready, 8 + 8ul * boot->probes);
 }
 
+/* leave ends the command's process, whatever its filters say. */
+static void leave(void)
+{
+	sys1(NR_exit, 127);
+	sys1(NR_exit_group, 127);
+	__builtin_trap();
+}
+
 static void fail(u32 stage, long r)
 {
 	failed.stage = stage;
 	failed.errno_ = -r;
-	for (;;)
-		sys1(NR_exit, 127);
+	leave();
+}
+
+/* place puts bytes at an address that the host chose. */
+static void *place(u64 at, const void *from, u64 size)
+{
+	u64 start = at & ~0xfffful; /* the largest page of an architecture */
+	long r = sys6(NR_mmap, start, at + size - start, 3 /* PROT_READ|PROT_WRITE */, 0x100022 /* MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED_NOREPLACE */, -1, 0);
+	if (r != (long)start)
+		quit(EXIT_SYSTEM);
+	for (u64 i = 0; i < size; i++)
+		((volatile u8 *)at)[i] = ((const u8 *)from)[i];
+	return (void *)at;
+}
+
+/* gate loads the filters, says so, and stands still until the release. Only reading, writing and execve are left to do then. */
+static void gate(void)
+{
+	struct loaded m = { LOADED, 0 };
+	const u8 *at = filters;
+	for (u32 i = 0; i < boot->filters; i++) {
+		u32 n = boot->filter[i] & ~LISTENER;
+		struct fprog prog = { n, at };
+		long r = sys3(NR_seccomp, 1 /* SECCOMP_SET_MODE_FILTER */, boot->filter[i] & LISTENER ? 8 /* NEW_LISTENER */ : 0, &prog);
+		if (r < 0)
+			fail(STAGE_FILTER, r);
+		m.listener |= r;
+		/* From here on a filter may end this process: then init reports what is set here. */
+		failed.stage = STAGE_GATE;
+		failed.errno_ = 4; /* EINTR */
+		at += 8ul * n;
+	}
+	long r = sys3(NR_write, HOST, &m, sizeof m);
+	if (r != sizeof m)
+		fail(STAGE_GATE, r);
+	do
+		r = sys3(NR_read, HOST, &m, sizeof m);
+	while (r == -EINTR);
+	if (r < 0)
+		fail(STAGE_GATE, r);
+	if (r != sizeof m || m.type != RELEASE) {
+		over = 1;
+		leave();
+	}
+	failed.errno_ = 0;
 }
 
 /* child becomes the command. It runs in init's memory, on its own stack, while init stands still. */
@@ -159,24 +216,26 @@ static void child(void)
 	}
 	u64 none = 0;
 	sys4(NR_rt_sigprocmask, SIG_SETMASK, &none, 0, 8);
-	u32 keep = boot->flags >> 8 & 0xff, n = boot->flags >> 16 & 0xff;
-	if (n && keep > 3)
-		r = sys3(NR_close_range, 3, keep - 1, 0);
+	u32 keep = boot->flags >> 8 & 0xff, n = boot->flags >> 16 & 0xff, first = HOST;
+	if (boot->filters) /* the gate needs it */
+		r = sys3(NR_close_range, HOST, first++, 4 /* CLOSE_RANGE_CLOEXEC */);
+	if (r >= 0 && n && keep > first)
+		r = sys3(NR_close_range, first, keep - 1, 0);
 	if (r >= 0)
-		r = sys3(NR_close_range, n && keep >= 3 ? keep + n : 3, ~0u, 0);
+		r = sys3(NR_close_range, n ? keep + n : first, ~0u, 0);
 	if (r < 0)
 		fail(STAGE_DESCRIPTORS, r);
-	if (boot->filter) {
-		struct fprog prog = { boot->filter, filter };
-		r = sys3(NR_seccomp, 1 /* SECCOMP_SET_MODE_FILTER */, 0, &prog);
-		if (r < 0)
-			fail(STAGE_FILTER, r);
-	}
+	if (boot->filters)
+		gate();
 	/* Like execvp(3): a file that may not be executed counts only if no later one works. */
 	const u8 *path = candidates;
+	u8 *fixed = (u8 *)boot->exec[0];
 	u32 denied = 0;
 	for (u32 i = 0; i < boot->candidates; i++) {
-		r = sys3(NR_execve, path, argv, envp);
+		if (fixed)
+			for (u32 j = 0; j < PATH_MAX + 1 && ((fixed[j] = path[j])); j++)
+				;
+		r = sys3(NR_execve, fixed ? fixed : path, argv, envp);
 		failed.candidate = i;
 		if (r == -EACCES && !denied)
 			denied = i + 1;
@@ -200,6 +259,8 @@ static void start(void)
 		failed.stage = STAGE_CLONE;
 		failed.errno_ = -pid;
 	}
+	if (over)
+		quit(0);
 	sys3(NR_close_range, 0, HOST - 1, 0);
 	sys3(NR_close_range, HOST + 1, events - 1, 0);
 	sys3(NR_close_range, events + 1, ~0u, 0);
@@ -320,9 +381,17 @@ void init(long *stack)
 		quit(EXIT_GARBAGE);
 	if ((boot->flags & FLAG_ARGUMENTS) && !arguments())
 		quit(EXIT_GARBAGE);
+	if (boot->exec[0]) {
+		place(boot->exec[0], message, PATH_MAX + 1); /* the path is put there before each execve */
+		argv = place(boot->exec[1], argv, 8 * (u64)(envp - argv));
+		u64 n = 0;
+		while (envp[n++])
+			;
+		envp = place(boot->exec[2], envp, 8 * n);
+	}
 	probe();
 	u32 m[2];
-	if (receive(m, sizeof m) != sizeof m || m[0] != RELEASE)
+	if (!boot->filters && (receive(m, sizeof m) != sizeof m || m[0] != RELEASE))
 		quit(EXIT_GARBAGE);
 
 	u64 chld = 1ul << (SIGCHLD - 1);

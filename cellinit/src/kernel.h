@@ -11,7 +11,7 @@
 #define sys3(n, a, b, c) sys6(n, (long)(a), (long)(b), (long)(c), 0, 0, 0)
 #define sys4(n, a, b, c, d) sys6(n, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
 
-enum { HOST = 3 };
+enum { HOST = 3, PATH_MAX = 4096 };
 enum { EINTR = 4, ECHILD = 10, EACCES = 13, ENOENT = 2, ENOTDIR = 20 };
 enum { SIGKILL = 9, SIGCHLD = 17, SIG_SETMASK = 2, WNOHANG = 1 };
 enum { CLONE_VM = 0x100, CLONE_VFORK = 0x4000, PR_SET_DUMPABLE = 4, TIOCSCTTY = 0x540E };
