@@ -11,39 +11,71 @@ import (
 // link or waiting for a FIFO, and refuses what is not a regular file, what belongs to neither root nor the caller, and what
 // its group or others may write. It reads at most 32,769 bytes. Errors of the operating system are a sysabi.Errno.
 func ReadFile(path string) ([]byte, error) {
+	b, null, err := readTrusted(path, MaxInstructions*InstructionSize)
+	var long *tooLong
+	switch {
+	case errors.As(err, &long):
+		return nil, &lengthError{long.size}
+	case err != nil:
+		return nil, err
+	case null:
+		return nil, &lengthError{0} // the reference finds it empty
+	}
+	return b, checkLength(int64(len(b)))
+}
+
+// ReadPolicy reads a file of at most max bytes with the same caution as ReadFile: a policy in any format, or a program.
+func ReadPolicy(path string, max int) ([]byte, error) {
+	b, null, err := readTrusted(path, max)
+	if null {
+		return nil, errors.New("it is a device, not a regular file")
+	}
+	return b, err
+}
+
+type tooLong struct {
+	size int64
+	max  int
+}
+
+func (e *tooLong) Error() string { return fmt.Sprintf("it has %d bytes, more than %d", e.size, e.max) }
+
+// readTrusted says with null that the file is /dev/null.
+func readTrusted(path string, max int) (b []byte, null bool, err error) {
 	fd, st, err := sysabi.OpenCautiously(path)
 	if errors.Is(err, sysabi.ELOOP) {
-		return nil, errors.New("it is a symbolic link; name the file itself")
+		return nil, false, errors.New("it is a symbolic link; name the file itself")
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer sysabi.CloseFD(fd)
 	if st.Null {
-		return nil, &lengthError{0} // the reference finds it empty
+		return nil, true, nil
 	}
 	if err := trusted(st, sysabi.EffectiveUser()); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	if st.Size > MaxInstructions*InstructionSize {
-		return nil, &lengthError{st.Size}
+	if st.Size > int64(max) {
+		return nil, false, &tooLong{st.Size, max}
 	}
-	b := make([]byte, MaxInstructions*InstructionSize+1)
+	b = make([]byte, min(st.Size, int64(max))+1) // one more, to see a file that grows
 	n := 0
-	for n < len(b) {
+	for {
 		m, err := sysabi.ReadFD(fd, b[n:])
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
-		if m == 0 {
-			break
+		if n += m; m == 0 {
+			return b[:n], false, nil
 		}
-		n += m
+		if n > max {
+			return nil, false, &tooLong{int64(n), max}
+		}
+		if n == len(b) {
+			b = append(b, make([]byte, len(b))...)
+		}
 	}
-	if err := checkLength(int64(n)); err != nil {
-		return nil, err
-	}
-	return b[:n], nil
 }
 
 func trusted(st sysabi.FileStatus, user uint32) error {

@@ -21,6 +21,10 @@ type Policy struct {
 
 	Rules []Rule
 
+	// ExecOnce says that the command is to be started under this policy and may then execute nothing: whoever loads it compiles
+	// WithExecOnce. A rule for execve takes it back.
+	ExecOnce bool
+
 	linear bool // the baseline's own shape: one compare a rule, in the order of Rules
 }
 
@@ -189,6 +193,7 @@ func (p *Policy) WithRule(r Rule) *Policy {
 func (p *Policy) Without(names ...string) *Policy {
 	q := *p
 	q.linear = false
+	q.ExecOnce = p.ExecOnce && !slices.Contains(names, "execve")
 	q.Rules = make([]Rule, 0, len(p.Rules)+1)
 	for _, r := range p.Rules {
 		if slices.ContainsFunc(names, func(n string) bool { return slices.Contains(r.Names, n) }) {

@@ -97,7 +97,7 @@ func hardened() *Policy {
 }
 
 func strict() *Policy {
-	return fromTable(&Policy{X32: KillProcess}, func(r *profileRow) byte { return r.strict }, strictRules())
+	return fromTable(&Policy{X32: KillProcess, ExecOnce: true}, func(r *profileRow) byte { return r.strict }, strictRules())
 }
 
 // fromTable adds one rule a verdict with all its names, and the argument rules.

@@ -4,6 +4,7 @@
 //	name: scanner
 //	extends: strict            # optional: a profile; the rules below replace its rules for the same calls
 //	default: errno ENOSYS      # for calls without a rule; not together with extends
+//	exec: once                 # optional: the command is started and executes nothing more; strict has it
 //	rules:
 //	  - calls: [getpid, getppid]
 //	    action: allow

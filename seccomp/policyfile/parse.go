@@ -21,6 +21,7 @@ type file struct {
 	Default string `yaml:"default"`
 	Foreign string `yaml:"foreign"`
 	X32     string `yaml:"x32"`
+	Exec    string `yaml:"exec"`
 	Rules   []rule `yaml:"rules"`
 }
 
@@ -138,6 +139,13 @@ func (f *file) policy() (*seccomp.Policy, error) {
 			own.X32 = action("x32", f.X32)
 		}
 	}
+	switch f.Exec {
+	case "":
+	case "once":
+		own.ExecOnce = true
+	default:
+		problem("exec: it can be once: the command is started and executes nothing more")
+	}
 	for i, r := range f.Rules {
 		at := fmt.Sprintf("rules[%d]", i)
 		out := seccomp.Rule{Names: r.Calls, Else: action(at+".action", r.Action)}
@@ -170,6 +178,7 @@ func (f *file) policy() (*seccomp.Policy, error) {
 	for _, r := range own.Rules {
 		base = base.WithRule(r)
 	}
+	base.ExecOnce = base.ExecOnce || own.ExecOnce
 	return base, nil
 }
 

@@ -95,8 +95,8 @@ func TestEveryProfileCanBeWrittenAndRead(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", name, err, text)
 		}
-		if q.Name != name {
-			t.Errorf("the name of %s is %q", name, q.Name)
+		if q.Name != name || q.ExecOnce != p.ExecOnce || p.ExecOnce != strings.HasPrefix(name, "strict") {
+			t.Errorf("the name of %s is %q, exec once %v", name, q.Name, q.ExecOnce)
 		}
 		for _, a := range sysabi.Arches() {
 			if name == "baseline" && a.String() == "riscv64" {

@@ -21,6 +21,9 @@ func YAML(p *seccomp.Policy) []byte {
 	if x := x32(p); x != 0 {
 		fmt.Fprintf(&b, "x32: %s\n", x)
 	}
+	if p.ExecOnce {
+		b.WriteString("exec: once\n")
+	}
 	if len(p.Rules) == 0 {
 		return []byte(b.String())
 	}
