@@ -8,7 +8,11 @@
 // enforce it is the question of package plan. The package does no I/O.
 package authority
 
-import "time"
+import (
+	"time"
+
+	"cellos.io/cellos/seccomp"
+)
 
 // An Authority is everything that one command may do. Its values are not changed after Of returned it.
 type Authority struct {
@@ -17,6 +21,7 @@ type Authority struct {
 	Work     Work       // the working directory
 	Files    Grants     // granted paths besides the working directory and the system directories
 	Syscalls string     // seccomp profile: "hardened", "strict", …
+	Filters  []Filter   // further seccomp filters; each can only narrow
 	Limits   Limits     // how much
 	Network  []Rule     // names and ports that may be reached; empty means none
 	Secrets  []string   // names of the secrets that are delivered
@@ -97,6 +102,15 @@ const (
 
 // CPU is a share of processor time: Quota in each Period. The zero value is no limit.
 type CPU struct{ Quota, Period time.Duration }
+
+// A Filter narrows the system calls of the command further than the profile: the document's, or the operator's. Whoever reads its
+// file fills one of Policy and Program in; Of has no files.
+type Filter struct {
+	Name    string          // the file, or the profile
+	From    string          // who asks: spec.run.seccomp.file, CELLOS_SUBPROCESS_SECCOMP, …
+	Policy  *seccomp.Policy // to be compiled, or
+	Program seccomp.Program // of the machine's architecture
+}
 
 // A Rule lets the command reach one host on one port.
 type Rule struct {

@@ -56,7 +56,7 @@ func (a *Authority) command(s *document.Spec) {
 			a.Command.User = &User{UID: uint32(r.User.UID), GID: uint32(r.User.GID)}
 		}
 		if r.Seccomp != nil {
-			a.Syscalls = r.Seccomp.Profile
+			a.Syscalls = cmp.Or(r.Seccomp.Profile, a.Syscalls)
 		}
 		if r.Hostname != nil {
 			a.Command.Hostname = *r.Hostname

@@ -27,6 +27,9 @@ func (c *checker) run() {
 	if run == nil {
 		return
 	}
+	if s := run.Seccomp; s != nil && s.FileDigest != nil && s.File == nil {
+		c.Add(c.at.Field("run").Field("seccomp").Field("fileDigest"), "is the digest of a file, and file names none")
+	}
 	p := c.at.Field("run").Field("timeoutMs")
 	lifetime := c.at.Field("lifetime").Field("ttlSeconds")
 	// The product fits: the lifetime is at most 9223372036 seconds.

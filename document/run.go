@@ -45,7 +45,12 @@ type CPUMax struct {
 // Seccomp chooses the system calls that the command may make.
 type Seccomp struct {
 	// Profile is baseline, hardened or strict, with +net-none and +debug added if need be: "hardened+net-none".
-	Profile string `json:"profile" doc:"required,format=seccomp"`
+	Profile string `json:"profile" doc:"default=hardened,format=seccomp"`
+	// File is a policy or a program of the host that narrows the profile further: YAML or JSON of our own, linux.seccomp of the OCI
+	// runtime specification, or classic BPF.
+	File *string `json:"file" doc:"omit,format=hostpath"`
+	// FileDigest is what File must contain.
+	FileDigest *string `json:"fileDigest" doc:"omit,format=digest"`
 }
 
 // User holds the ids that the command sees itself as.

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"cellos.io/cellos/authority"
+	"cellos.io/cellos/seccomp"
+	"cellos.io/cellos/sysabi"
 	"cellos.io/cellos/table"
 )
 
@@ -22,6 +24,7 @@ type golden struct {
 	files       files
 	run, grants string
 	all         string // members of spec, in place of run and grants
+	filters     []authority.Filter
 }
 
 func kernel(h Host, major, minor int) Host { h.Kernel = Version{major, minor}; return h }
@@ -49,6 +52,11 @@ func goldens() []golden {
 		{name: "group", host: lacks(func(h *Host) { h.Cgroups = delegated }), grants: mode("empty"), run: `"limits":{"memoryMaxBytes":67108864,"cpuMax":{"quotaMicros":50000}}`},
 		{name: "root-group", host: func() Host { h := rootful(); h.Cgroups = versionOne; return h }(), grants: mode("empty"), run: `"limits":{"memoryMaxBytes":1048577,"processes":7}`},
 		{name: "profiles", host: machine(), run: `"seccomp":{"profile":"baseline+net-none"}`, grants: mode("empty")},
+		{name: "strict", host: machine(), run: `"seccomp":{"profile":"strict+net-none"}`, grants: mode("empty")},
+		{name: "filters", host: rootful(), run: `"seccomp":{"profile":"strict","file":"/etc/cell/scanner.yaml"}`, grants: mode("write"), filters: []authority.Filter{
+			{Name: "/etc/cell/scanner.yaml", From: "spec.run.seccomp.file", Policy: policy("hardened+net-none").Without("mkdir")},
+			{Name: "/etc/cellos/allow.bpf", From: "CELLOS_SECCOMP_BPF_PATH", Program: seccomp.Program{{Code: 6, K: uint32(seccomp.Allow)}}}}},
+		{name: "filters-arm64", host: arm, files: split(), filters: []authority.Filter{{Name: "strict+debug", From: "CELLOS_SUBPROCESS_SECCOMP", Policy: policy("strict+debug")}}},
 		{name: "nested", host: machine(), grants: `"filesystem":{"workingDirectory":"write","read":["/data","/data/list",{"path":"/home/me/key","at":"/src/notes"}],"write":["/data/in"],"exec":["/data/in/deep",{"path":"/opt/tool","at":"/tool"}]}`},
 		{name: "root-nested", host: rootful(), grants: `"filesystem":{"read":["/data","/data/list"],"write":["/data/in"],"exec":[{"path":"/opt/tool","at":"/src/out"}]}`},
 		{name: "inside-usr-and-tmp", host: machine(), grants: `"filesystem":{"workingDirectory":"empty","read":[{"path":"/data","at":"/usr/share/doc"},{"path":"/home/me/key","at":"/tmp/a/b/key"}],"exec":[{"path":"/opt/tool","at":"/tmp/tool"}]}`},
@@ -74,6 +82,13 @@ func goldens() []golden {
 			h.Cgroups = Cgroups{Why: "version 2: it is not mounted; version 1: its groups are root's"}
 		}),
 			run: `"limits":{"memoryMaxBytes":67108864,"cpuMax":{"quotaMicros":50000}}`},
+		{name: "refused-filters", host: machine(), filters: []authority.Filter{
+			{Name: "no-exec.yaml", From: "spec.run.seccomp.file", Policy: policy("hardened").Without("execve")},
+			{Name: "arm64.bpf", From: "CELLOS_SECCOMP_BPF_PATH", Program: compiled("hardened", "arm64")},
+			{Name: "nothing.bpf", From: "CELLOS_SECCOMP_BPF_PATH", Program: seccomp.Program{{Code: 6, K: uint32(seccomp.KillProcess)}}},
+			{Name: "zero.bpf", From: "CELLOS_SECCOMP_BPF_PATH", Program: make(seccomp.Program, 1)},
+			{Name: "unknown.yaml", From: "spec.run.seccomp.file", Policy: policy("hardened").WithRule(seccomp.Rule{Names: []string{"frobnicate"}, Else: seccomp.Allow})}}},
+		{name: "refused-stack", host: machine(), filters: []authority.Filter{long(), long(), long(), long()}},
 		{name: "refused-not-yet", host: machine(), all: `"ingress":{"git":{"url":"u"}},"environment":{"imageReference":"i"},"identity":{"kind":"federatedOidc","provider":"p","audience":"a","secretRef":"two"},` +
 			`"run":{"argv":["x"],"seccomp":{"profile":"strict+net-none"},"limits":{"memoryMaxBytes":1048576,"cpuMax":{"quotaMicros":5000},"openFiles":1048576}},` +
 			`"authority":{"egressRules":[{"host":"a.example","port":443,"protocol":"https"},{"host":"b.example","port":53}],"secretRefs":["one","two"],` +
@@ -81,6 +96,32 @@ func goldens() []golden {
 			`"authorityDerivation":{"roleRoot":"r","leafCapability":{"egressRules":[],"secretRefs":[]},"derivationSteps":[],"grantorSignature":{"algorithm":"ed25519","bytes":"AA=="}},` +
 			`"filesystem":{"read":["/nowhere"]}},"export":{"artifacts":[{"name":"n","path":"out/x"}]}`},
 	}
+}
+
+func policy(name string) *seccomp.Policy {
+	p, err := seccomp.Profile(name)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+func compiled(name, arch string) seccomp.Program {
+	a, _ := sysabi.ArchByName(arch)
+	prog, err := seccomp.Compile(policy(name), a)
+	if err != nil {
+		panic(err)
+	}
+	return prog
+}
+
+// long is as costly as a filter can be: of four the kernel takes three.
+func long() authority.Filter {
+	prog := make(seccomp.Program, seccomp.MaxInstructions)
+	for i := range prog {
+		prog[i] = seccomp.Instruction{Code: 6, K: uint32(seccomp.Allow)}
+	}
+	return authority.Filter{Name: "long.bpf", From: "CELLOS_SECCOMP_BPF_PATH", Program: prog}
 }
 
 func (g golden) plan(t testing.TB) (*authority.Authority, Host, *Plan, error) {
@@ -93,6 +134,7 @@ func (g golden) plan(t testing.TB) (*authority.Authority, Host, *Plan, error) {
 	if f == nil {
 		f = debian
 	}
+	a.Filters = g.filters
 	h := g.host.at(f, a)
 	if g.name == "refused-not-yet" {
 		h.OpenMax = 4096

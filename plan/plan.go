@@ -32,8 +32,8 @@ type Plan struct {
 	Cgroup     *Cgroup     // nil: the cell has none of its own
 	Limits     authority.Limits
 	Work       authority.Work
-	Profile    string // seccomp profile
-	Filters    int    // seccomp filters on the command
+	Profile    string   // seccomp profile
+	Filters    []Filter // seccomp filters on the command, in the order in which they are loaded
 }
 
 // IDs says who the command is.

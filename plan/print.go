@@ -7,7 +7,11 @@ import (
 
 // Text prints the plan for people: what the command can and cannot do, what will be measured, and the steps.
 func (p *Plan) Text() []byte {
-	b := append([]byte(p.Words()), "\nsteps:\n"...)
+	b := append([]byte(p.Words()), "\nsystem call filters, in the order in which they are loaded; of their answers the strictest counts\n"...)
+	for _, f := range p.Filters {
+		b = fmt.Appendf(b, "  %s\n", f)
+	}
+	b = append(b, "\nsteps:\n"...)
 	for _, h := range p.Handed {
 		if h.Tree != nil {
 			b = fmt.Appendf(b, "     <%s> is %s, %s, owner %d:%d shown as the cell's user\n", h.Name, oneLine(h.Tree.Path), h.Tree.Attr.Options(), h.Tree.UID, h.Tree.GID)
@@ -65,6 +69,7 @@ type Report struct {
 	Probes     []ReportProbe    `json:"probes"`
 	Mounts     []ReportMount    `json:"mounts"`
 	Seccomp    string           `json:"seccompProfile"`
+	Filters    []ReportFilter   `json:"seccompFilters"`
 	Steps      []ReportStep     `json:"steps"`
 }
 
@@ -89,6 +94,14 @@ type (
 		Name     string `json:"name"`
 		Call     string `json:"call"`
 		Expected string `json:"expected"`
+	}
+	ReportFilter struct {
+		Name         string `json:"name"`
+		By           string `json:"by"`
+		Instructions int    `json:"instructions"`
+		SHA256       string `json:"sha256"`
+		Late         bool   `json:"loadedJustBeforeTheCommand"`
+		Once         bool   `json:"executesOnce"`
 	}
 	ReportMount struct {
 		At      string `json:"at"`
@@ -125,6 +138,9 @@ func (p *Plan) Report() Report {
 	}
 	for _, m := range p.Mounts {
 		r.Mounts = append(r.Mounts, ReportMount{m.At, m.Type, m.Attr.Options()})
+	}
+	for _, f := range p.Filters {
+		r.Filters = append(r.Filters, ReportFilter{f.Name, f.By, f.Instructions(), f.Digest(), f.Late, f.Once()})
 	}
 	for _, s := range p.Table {
 		x := ReportStep{Name: s.Name, Layer: s.Layer, Call: s.Call}

@@ -100,7 +100,7 @@ func (p *planner) probes() {
 	p.deny(LayerMount, "mounting a file system", eperm, "mount", text("none"), text("/tmp"), text("tmpfs"), num(0), num(0))
 	p.deny(LayerMount, "unmounting a cover", eperm, "umount2", text("/proc/sys"), num(sysabi.MNT_DETACH))
 	p.deny(LayerSeccomp, "entering a namespace", eperm, "setns", num(3), num(0))
-	if !strings.Contains(p.a.Syscalls, "debug") {
+	if !strings.Contains(p.base(), "debug") {
 		p.deny(LayerSeccomp, "tracing a process", eperm, "ptrace", num(sysabi.PTRACE_TRACEME), num(0), num(0), num(0))
 	}
 	if p.writesOnHost() {
@@ -108,7 +108,7 @@ func (p *planner) probes() {
 	}
 	p.deny(LayerSeccomp, "loading a BPF program", eperm, "bpf", num(0), num(0), num(0))
 	p.deny(LayerSeccomp, "reading a keyring", eperm, "keyctl", num(0), neg(-3), num(0))
-	if !strings.HasPrefix(p.a.Syscalls, "baseline") {
+	if !strings.HasPrefix(p.base(), "baseline") {
 		p.deny(LayerSeccomp, "making a user namespace by clone3", enosys, "clone3", data(make([]byte, 64)...), num(64))
 		p.deny(LayerSeccomp, "setting up io_uring", enosys, "io_uring_setup", num(1), num(0))
 		p.deny(LayerSeccomp, "mounting by fsopen", enosys, "fsopen", text("tmpfs"), num(0))
@@ -117,7 +117,7 @@ func (p *planner) probes() {
 		p.deny(LayerSeccomp, "opening a raw packet socket", []sysabi.Errno{sysabi.EAFNOSUPPORT}, "socket", num(sysabi.AF_PACKET), num(sysabi.SOCK_DGRAM), num(0))
 		p.deny(LayerSeccomp, "an unknown system call", enosys, "", num(0))
 	}
-	if !strings.Contains(p.a.Syscalls, "net-none") {
+	if !strings.Contains(p.base(), "net-none") {
 		p.deny(LayerNet, "opening a socket of the cell's own network", nil, "socket", num(sysabi.AF_INET), num(sysabi.SOCK_DGRAM|sysabi.SOCK_CLOEXEC), num(0))
 		// struct sockaddr_in: 192.0.2.1 (RFC 5737, documentation) port 9.
 		p.deny(LayerNet, "reaching an address outside", []sysabi.Errno{sysabi.ENETUNREACH}, "connect", previous(), data(2, 0, 0, 9, 192, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0), num(16))

@@ -27,9 +27,6 @@ func (p *planner) demands() {
 		p.refuse("spec.run.limits.openFiles", fmt.Sprintf("%d is more than this host allows cellos, which is %d", n, p.h.OpenMax),
 			"ask for less, or raise the hard limit (ulimit -Hn)")
 	}
-	if strings.HasPrefix(p.a.Syscalls, "strict") {
-		p.refuse("spec.run.seccomp.profile", "the profile "+p.a.Syscalls+": "+yet, "use hardened+net-none")
-	}
 }
 
 // host refuses a machine that lacks what every cell needs. Nothing is left out instead: a missing layer is a refusal.

@@ -93,7 +93,8 @@ func (p *planner) says() {
 	p.cannot("reach any network, also not the host's loopback", LayerNet, LayerSeccomp)
 	p.cannot("see, signal or trace any process outside the cell", LayerPID, LayerSeccomp, LayerLandlock)
 	p.cannot(fmt.Sprintf("be root: it is user %d (host user %d) without capabilities, and cannot gain any", ids.UID, ids.HostUID), LayerUser, LayerIdentity, LayerNNP)
-	p.cannot("make namespaces, mounts, devices, BPF programs, io_uring or other rarely needed system calls (profile "+p.p.Profile+")", LayerSeccomp)
+	p.cannot("make namespaces, mounts, devices, BPF programs, io_uring or other rarely needed system calls (profile "+p.base()+")", LayerSeccomp)
+	p.saysFilters()
 	if p.writesOnHost() {
 		p.cannot("give a file a set-user-ID or set-group-ID bit", LayerSeccomp)
 	}
@@ -112,7 +113,7 @@ func (p *planner) says() {
 	}
 	p.promise(LayerIdentity, fmt.Sprintf("host user %d, host group %d, no capabilities", ids.HostUID, ids.HostGID))
 	p.promise(LayerNNP, "no_new_privs is set")
-	p.promise(LayerSeccomp, fmt.Sprintf("%s in force, with the profile %s", map[bool]string{true: "1 filter", false: fmt.Sprint(p.p.Filters, " filters")}[p.p.Filters == 1], p.p.Profile))
+	p.promise(LayerSeccomp, p.filtersInForce())
 	p.promise(LayerLandlock, "only granted paths can be opened")
 	p.promise(LayerMount, fmt.Sprintf("a namespace of its own, %d mounts as planned, the root read-only", len(p.p.Mounts)))
 	p.promise(LayerLimits, fmt.Sprintf("%d processes, no core dumps", l.Processes))

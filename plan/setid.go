@@ -1,13 +1,11 @@
 package plan
 
 import (
-	"fmt"
 	"slices"
 
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/seccomp"
 	"cellos.io/cellos/sysabi"
-	"cellos.io/cellos/table"
 )
 
 // setID loads a filter in front of the profile when the command may write on the host: it cannot give a file a set-user-ID or
@@ -26,9 +24,7 @@ func (p *planner) setID() {
 		p.refuse("", "compiling the filter against set-user-ID files: "+err.Error(), "")
 		return
 	}
-	p.p.Filters++
-	p.b.do("loading the filter against set-user-ID files", "seccomp", table.Flags(sysabi.SECCOMP_SET_MODE_FILTER, "SECCOMP_SET_MODE_FILTER"), noFlags,
-		table.Filter(prog.Bytes(), fmt.Sprintf("{set-id, %d instructions}", len(prog))))
+	p.load(Filter{Name: "set-id", By: "cellos", Program: prog.Bytes()}, "the filter against set-user-ID files")
 }
 
 // writesOnHost reports whether a granted tree of the host is shown for writing.

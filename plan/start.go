@@ -5,7 +5,6 @@ import (
 	"path"
 	"strings"
 
-	"cellos.io/cellos/seccomp"
 	"cellos.io/cellos/sysabi"
 	"cellos.io/cellos/table"
 )
@@ -72,31 +71,6 @@ func (p *planner) session() {
 	b.do("starting a session", "setsid")
 	// ENOSYS: a kernel without keyrings has none to share.
 	b.do("starting a session keyring", "keyctl", table.Flags(sysabi.KEYCTL_JOIN_SESSION_KEYRING, "KEYCTL_JOIN_SESSION_KEYRING"), table.Null()).Tolerate = []sysabi.Errno{sysabi.ENOSYS}
-}
-
-// filter loads the seccomp filter. Nothing may follow it but the start: everything before needs calls that it denies.
-func (p *planner) filter() {
-	b := &p.b
-	b.in(LayerSeccomp)
-	b.do("unblocking every signal", "rt_sigprocmask", table.Flags(sysabi.SIG_SETMASK, "SIG_SETMASK"), table.Struct(make([]byte, 8), "[]"), table.Null(), table.Num(8))
-	prog, err := profileProgram(p.a.Syscalls, p.h.Arch)
-	if err != nil {
-		p.refuse("spec.run.seccomp.profile", err.Error(), "")
-		return
-	}
-	p.setID()
-	p.p.Profile = p.a.Syscalls
-	p.p.Filters++
-	b.do("loading the seccomp profile "+p.a.Syscalls, "seccomp", table.Flags(sysabi.SECCOMP_SET_MODE_FILTER, "SECCOMP_SET_MODE_FILTER"), noFlags,
-		table.Filter(prog, fmt.Sprintf("{%s, %d instructions}", p.a.Syscalls, len(prog)/8)))
-}
-
-func profileProgram(name, arch string) ([]byte, error) {
-	a, ok := sysabi.ArchByName(arch)
-	if !ok {
-		return nil, fmt.Errorf("no system call tables for %s", arch)
-	}
-	return seccomp.ProfileBytes(name, a)
 }
 
 // start executes PID 1 with the arguments and the environment of the command, which it passes on.

@@ -49,6 +49,7 @@ func (l *life) opening() error {
 			Digest:         "sha256:" + hex.EncodeToString(sum[:]),
 			Layers:         layers(l.Plan),
 			Network:        "none",
+			Details:        planDetails(l.Plan),
 		},
 	)
 }

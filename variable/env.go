@@ -216,7 +216,7 @@ func (e Env) Check() (errs []error) {
 		if !set || row.Use != InForce {
 			continue
 		}
-		if !utf8.ValidString(v) {
+		if !utf8.ValidString(v) && !anyBytes(row.name) {
 			errs = append(errs, &Error{row.Name, "is not UTF-8"})
 			continue
 		}
@@ -225,6 +225,13 @@ func (e Env) Check() (errs []error) {
 		}
 	}
 	return errs
+}
+
+// anyBytes reports whether a value need not be text: the name of a file, and the profile of system calls, whose reader takes other bytes
+// for a variable that is not set, as cellos-supervisor 0.5.1 does, and says so.
+func anyBytes(n Name) bool {
+	_, path := n.(Path)
+	return path || n == SubprocessSeccomp
 }
 
 func (e Env) check(n Name) (err error) {

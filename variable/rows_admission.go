@@ -50,8 +50,8 @@ func admission() []Row {
 func isolation() []Row {
 	return []Row{
 		row(SubprocessUnshare, "", "supervise", "namespaces: 1 or default, or words pid, ipc, net, uts, mnt; a cell has all of them always, so this only brings the events of a private network", notYet),
-		row(SubprocessSeccomp, "hardened", "supervise", "profile of system calls: 1, default, baseline, hardened, strict; bpf, path, file: the file of CELLOS_SECCOMP_BPF_PATH; 0, off, none: the default", notYet),
-		row(SeccompBPFPath, "", "supervise", "file of a compiled filter, stacked on the profile", notYet),
+		row(SubprocessSeccomp, "off", "run, explain, supervise", "a filter of system calls on top of the document's profile, which it can only narrow: 1, default, baseline; hardened; strict; bpf, path, file: the file of CELLOS_SECCOMP_BPF_PATH; 0, off, none: none, or that file if it is named"),
+		row(SeccompBPFPath, "", "run, explain, supervise", "file of a compiled filter, on top of the document's profile"),
 		row(CgroupParent, "", "run, supervise", "cgroup2 folder in which the cell's own is made"),
 		row(CgroupMemoryMax, "", "supervise", "memory.max of the cell's cgroup: max, or bytes, with K, M or G; the smaller of it and the document's holds"),
 		row(CgroupCPUMax, "", "supervise", "cpu.max of the cell's cgroup, where the document has none: max, QUOTA, max PERIOD or QUOTA PERIOD"),

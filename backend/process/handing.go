@@ -41,8 +41,15 @@ func (h *handing) close() {
 // control makes the channel between supervisor and PID 1. It is also the lifeline: whoever dies, the other side of it ends too. A
 // parent-death signal (prctl(2)) would add nothing: a child that still executes the table ends at PID 1's first look at the channel, and
 // the signal is about the thread that made the child, which a Go program does not choose.
-func (h *handing) control() (*cellinit.Conn, error) {
+// With senders each message tells which process sent it.
+func (h *handing) control(senders bool) (*cellinit.Conn, error) {
 	ours, theirs, err := sysabi.SocketPair()
+	if err == nil && senders {
+		if err = sysabi.PassCredentials(ours); err != nil {
+			sysabi.CloseFD(ours)
+			sysabi.CloseFD(theirs)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("making the control channel: %w", err)
 	}

@@ -24,6 +24,10 @@ func (c *processCell) Measure(ctx context.Context) (cell.Boundary, error) {
 	if !ok || len(ready.Results) != len(c.plan.Boot.Probes) {
 		return cell.Boundary{}, fmt.Errorf("measuring the boundary from inside: unexpected answer %T", msg)
 	}
+	command, err := c.awaitFilters(ctx)
+	if err != nil {
+		return cell.Boundary{}, err
+	}
 	if err := c.takeOver(); err != nil {
 		return cell.Boundary{}, err
 	}
@@ -35,6 +39,9 @@ func (c *processCell) Measure(ctx context.Context) (cell.Boundary, error) {
 		return cell.Boundary{}, fmt.Errorf("measuring the boundary from outside: %w", err)
 	}
 	c.identity = out.identity
+	if err := c.measureFilters(command, &out); err != nil {
+		return cell.Boundary{}, err
+	}
 	if c.namespace, err = os.Open(fmt.Sprintf("/proc/%d/ns/pid", c.proc.Pid())); err != nil {
 		return cell.Boundary{}, fmt.Errorf("measuring the boundary from outside: %w", err)
 	}

@@ -72,7 +72,7 @@ func observe(pid int, p *plan.Plan, own map[string]string) (observation, error) 
 	}
 	o.layers[plan.LayerNNP] = seen{fmt.Sprintf("NoNewPrivs %d", s.noNewPrivs), s.noNewPrivs == 1}
 	// The supervisor may itself run under filters, which its children inherit.
-	o.layers[plan.LayerSeccomp] = seen{fmt.Sprintf("Seccomp %d, %d filters", s.seccomp, s.filters), s.seccomp == 2 && (s.filters < 0 || s.filters >= p.Filters)}
+	o.layers[plan.LayerSeccomp] = seen{fmt.Sprintf("Seccomp %d, %d filters", s.seccomp, s.filters), s.seccomp == 2 && (s.filters < 0 || s.filters >= p.EarlyFilters())}
 	if o.layers[plan.LayerMount], err = o.mounts(dir, p); err != nil {
 		return o, err
 	}

@@ -37,7 +37,7 @@ func TestDoctoredPlans(t *testing.T) {
 		{"no exec", plan.LayerMount, "/usr is not mounted noexec", func(p *plan.Plan, _ map[string]string) { change(p, "/usr", "", plan.NoExec) }},
 		{"another user", plan.LayerIdentity, "uids [", func(p *plan.Plan, _ map[string]string) { p.IDs.HostUID++ }},
 		{"another group", plan.LayerIdentity, "gids [", func(p *plan.Plan, _ map[string]string) { p.IDs.HostGID++ }},
-		{"more filters", plan.LayerSeccomp, "Seccomp 2, ", func(p *plan.Plan, _ map[string]string) { p.Filters = 99 }},
+		{"more filters", plan.LayerSeccomp, "Seccomp 2, ", func(p *plan.Plan, _ map[string]string) { p.Filters = make([]plan.Filter, 99) }},
 		{"another limit", plan.LayerLimits, "processes 4097/4097", func(p *plan.Plan, _ map[string]string) { p.Limits.Processes = 10 }},
 		{"the supervisor's network", plan.LayerNet, "net:[", func(_ *plan.Plan, own map[string]string) {
 			own["net"], _ = os.Readlink(fmt.Sprintf("/proc/%d/ns/net", c.PID()))

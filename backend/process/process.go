@@ -77,10 +77,14 @@ type processCell struct {
 func (c *processCell) start(s cell.Streams, ahead *Ahead) (err error) {
 	var h handing
 	defer h.close()
-	if c.conn, err = h.control(); err != nil {
+	if c.conn, err = h.control(c.plan.LateFilters() > 0); err != nil {
 		return err
 	}
-	if err := c.conn.Send(boot(c.plan)); err != nil {
+	b, err := boot(c.plan)
+	if err != nil {
+		return err
+	}
+	if err := c.conn.Send(b); err != nil {
 		return fmt.Errorf("telling the cell's first process what to do: %w", err)
 	}
 	if err := h.streams(s, c.plan.Boot.Terminal); err != nil {

@@ -17,7 +17,7 @@ import (
 )
 
 // boot is what PID 1 is told first.
-func boot(p *plan.Plan) cellinit.Boot {
+func boot(p *plan.Plan) (cellinit.Boot, error) {
 	a, _ := sysabi.ArchByName(p.Arch)
 	b := cellinit.Boot{TTY: p.Boot.Terminal, Candidates: p.Boot.Candidates}
 	for _, x := range p.Boot.Probes {
@@ -38,7 +38,7 @@ func boot(p *plan.Plan) cellinit.Boot {
 		}
 		b.Probes = append(b.Probes, q)
 	}
-	return b
+	return b, lateFilters(p, &b)
 }
 
 // unknownCall is a number that no kernel knows yet: between the last one in use and the x32 bit.

@@ -23,7 +23,7 @@ type grants struct {
 	limits            document.Limits
 	set               bool // a flag was given that a document would contradict
 	time              time.Duration
-	seccomp           string
+	seccomp           document.Seccomp // its zero value: not asked for
 	user              *document.User
 	tty               bool
 	hostname, name    string
@@ -93,7 +93,7 @@ func (g *grants) register(set *flag.FlagSet, env environment) {
 		g.limits.GracefulShutdownSeconds = &n
 		return err
 	})
-	asked("seccomp", "", func(v string) error { g.seccomp = v; return nil })
+	asked("seccomp", "", func(v string) error { return g.seccompFlag(v, env) })
 	asked("user", "", func(v string) error {
 		uid, gid, err := parseUser(v)
 		g.user = &document.User{UID: uid, GID: gid}
@@ -173,9 +173,7 @@ func (g *grants) document(argv []string, env environment) (*document.Document, e
 		l := g.limits
 		run.Limits = &l
 	}
-	if g.seccomp != "" {
-		run.Seccomp = &document.Seccomp{Profile: g.seccomp}
-	}
+	run.Seccomp = g.seccompAsked()
 	if g.hostname != "" {
 		run.Hostname = &g.hostname
 	}

@@ -41,6 +41,9 @@ func explainCommand(args []string, env environment, ui *console) error {
 		return err
 	}
 	_, p, err := a.planned(env)
+	for _, n := range a.notes {
+		ui.note(n)
+	}
 	switch {
 	case err != nil:
 		return err

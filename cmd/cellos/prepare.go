@@ -22,6 +22,7 @@ type asked struct {
 	durable  bool           // --durable
 	signing  signing        // --signer
 	operator operatorLimits // of the drop-in
+	notes    []string       // what the person should know before it starts
 }
 
 // readAsked takes the document from a file, or makes it from the flags and the command behind "--".
@@ -100,6 +101,9 @@ func (a *asked) planned(env environment) (*authority.Authority, *plan.Plan, erro
 		return nil, nil, a.refused(exitUsage, split(err))
 	}
 	a.operator.narrow(auth)
+	if auth.Filters, a.notes, err = a.filters(env); err != nil {
+		return nil, nil, err
+	}
 	h, err := host.Describe(plan.Paths(auth), private(env)...)
 	if err == nil {
 		h.Cgroups, err = groups(auth, env)

@@ -48,7 +48,8 @@ Limits:
   --file-size 1GiB        of one file
   --scratch 1GiB          /tmp, /dev/shm and changed files together; in memory
   --output 1MiB           standard output and error together
-  --seccomp PROFILE       hardened (default), hardened+net-none, baseline (weaker)
+  --seccomp PROFILE       hardened (default), strict (computation only), baseline (weaker); +net-none, +debug
+  --seccomp FILE          narrow the profile further by a policy or a program: cellos help seccomp
 
 Record:
   --file DOCUMENT         the same as DOCUMENT
@@ -108,6 +109,9 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 	auth, p, err := a.planned(env)
 	if err != nil {
 		return err
+	}
+	for _, n := range a.notes {
+		ui.note(n)
 	}
 	outputs, err := sinks(events, env)
 	if err != nil {

@@ -52,6 +52,8 @@ func Check(name, s string) string {
 		return variable(s)
 	case "nonul":
 		return noNUL(s)
+	case "hostpath":
+		return AbsolutePath(s)
 	case "grant":
 		return grantPath(s)
 	}

@@ -44,6 +44,8 @@ func textOf(format string) object {
 		s["pattern"] = `^[A-Za-z0-9_.-]+:[0-9A-Fa-f:./]+$`
 	case "seccomp":
 		s["pattern"] = `^(baseline|hardened|strict)(\+(net-none|debug)){0,2}$`
+	case "hostpath":
+		s["pattern"] = `^/[^/\x00-\x1f\x7f]+(/[^/\x00-\x1f\x7f]+)*$`
 	case "grant":
 		s["pattern"] = `^/[^/\x00-\x1f\x7f]+(/[^/\x00-\x1f\x7f]+)*$`
 		s["not"] = object{"pattern": `^/(proc|sys|dev)(/|$)|/\.\.?(/|$)`}
