@@ -68,7 +68,7 @@ func (s *Store) Current() (key *Key, made bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	return fromSeed("sha256:"+name, seed), false, nil
+	return named("sha256:"+name, seed), false, nil
 }
 
 // first makes the first key. Of several processes that find none at the same moment one wins: the file current appears
@@ -225,7 +225,7 @@ func ReadFile(path string, uid int) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fromPrivate(ed25519.NewKeyFromSeed(seed)), nil
+	return fromSeed(seed), nil
 }
 
 func readSeed(path string, uid int) ([]byte, error) {
