@@ -4,10 +4,10 @@ import "cellos.io/cellos/sysabi"
 
 // Data is what a filter sees of a call: struct seccomp_data of include/uapi/linux/seccomp.h.
 type Data struct {
-	NR   uint32 // as the program sees it; -1 is 0xffffffff
-	Arch uint32 // AUDIT_ARCH value
-	IP   uint64 // instruction pointer
-	Args [6]uint64
+	NR   uint32    `json:"nr"`   // as the program sees it; -1 is 0xffffffff
+	Arch uint32    `json:"arch"` // AUDIT_ARCH value
+	IP   uint64    `json:"ip"`   // instruction pointer
+	Args [6]uint64 `json:"args"`
 }
 
 // word returns the 32 bits at an offset that is a multiple of 4 below 64, as a little-endian machine lays the structure out.

@@ -9,6 +9,7 @@ type command struct {
 	name, alias string
 	does        string // one line, for completion
 	usage       string
+	words       []string // what may follow the name, for completion
 	flags       []string // names, for completion
 	files       bool     // takes file names
 	run         func(args []string, env environment, ui *console) error
@@ -25,6 +26,7 @@ func commands() []command {
 		{name: "show", does: "show a recorded run", usage: showUsage, flags: []string{"--json", "--events", "--document", "--plan"}, run: showCommand},
 		{name: "verify", does: "check the evidence of a run", usage: verifyUsage, flags: []string{"--key", "--require", "--json"}, files: true, run: verifyCommand},
 		{name: "keys", does: "the keys that sign evidence", usage: keysUsage, flags: []string{"--json", "--format"}, run: keysCommand},
+		{name: "seccomp", does: "filters of system calls: show, check, compare, compile", usage: seccompUsage, words: seccompWords, flags: seccompFlagNames, files: true, run: seccompCommand},
 		{name: "supervise", does: "behave as cellos-supervisor", usage: superviseUsage, flags: []string{"--validate", "--version"}, files: true, run: supervise},
 		{name: "env", does: "the environment variables that are read", usage: envUsage, flags: []string{"--json"}, run: envCommand},
 		{name: "completion", does: "print a shell's completion script", usage: completionUsage, run: completionCommand},
@@ -45,6 +47,7 @@ const usage = `usage: cellos COMMAND
   show RUN                      show one; RUN is its name, the beginning of it, or "last"
   verify RUN|FILE|-             check its evidence: signatures, order, completeness
   keys                          the keys that sign it
+  seccomp WORD                  filters of system calls: show, check, compare, compile
   supervise DOCUMENT            behave as cellos-supervisor does
   env                           list the environment variables that are read
   completion bash|zsh|fish      print a completion script

@@ -13,18 +13,22 @@ func bashCompletion() string {
 	for _, c := range commands() {
 		names = append(names, c.name)
 		if len(c.flags) > 0 {
-			fmt.Fprintf(&cases, "    %s) flags=%q ;;\n", c.name, strings.Join(c.flags, " "))
+			fmt.Fprintf(&cases, "    %s) flags=%q words=%q ;;\n", c.name, strings.Join(c.flags, " "), strings.Join(c.words, " "))
 		}
 	}
 	return fmt.Sprintf(`# bash completion for cellos
 _cellos() {
-  local cur=${COMP_WORDS[COMP_CWORD]} flags=
+  local cur=${COMP_WORDS[COMP_CWORD]} flags= words=
   if [ "$COMP_CWORD" -eq 1 ]; then
     COMPREPLY=($(compgen -W %q -- "$cur"))
     return
   fi
   case ${COMP_WORDS[1]} in
 %s  esac
+  if [ -n "$words" ] && [ "$COMP_CWORD" -eq 2 ]; then
+    COMPREPLY=($(compgen -W "$words" -- "$cur"))
+    return
+  fi
   case $cur in
     -*) COMPREPLY=($(compgen -W "$flags" -- "$cur")) ;;
     *) COMPREPLY=($(compgen -f -- "$cur")) ;;
@@ -43,6 +47,9 @@ func fishCompletion() string {
 	b.WriteString("# fish completion for cellos\n")
 	for _, c := range commands() {
 		fmt.Fprintf(&b, "complete -c cellos -n __fish_use_subcommand -a %s -d %q\n", c.name, c.does)
+		if len(c.words) > 0 {
+			fmt.Fprintf(&b, "complete -c cellos -n '__fish_seen_subcommand_from %s' -a %q\n", c.name, strings.Join(c.words, " "))
+		}
 		for _, f := range c.flags {
 			fmt.Fprintf(&b, "complete -c cellos -n '__fish_seen_subcommand_from %s' -l %s\n", c.name, strings.TrimPrefix(f, "--"))
 		}

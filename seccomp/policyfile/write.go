@@ -1,9 +1,12 @@
 package policyfile
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 
 	"cellos.io/cellos/seccomp"
 )
@@ -132,4 +135,14 @@ func values(spans []seccomp.Span) string {
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// JSON writes a policy as JSON with the fields of YAML, so that Parse reads the same policy back.
+func JSON(p *seccomp.Policy) ([]byte, error) {
+	var f map[string]any
+	if err := yaml.Unmarshal(YAML(p), &f); err != nil {
+		return nil, err
+	}
+	b, err := json.MarshalIndent(f, "", "  ")
+	return append(b, '\n'), err
 }
