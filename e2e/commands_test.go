@@ -111,6 +111,22 @@ func TestRunsAndShow(t *testing.T) {
 				}
 			}
 		}
+		page := b.cellos("show", "--html").ok(t)
+		b.cellos("show", "--html", "--output", "page.html", id).ok(t)
+		if text, err := os.ReadFile(b.dir + "/page.html"); err != nil || string(text) != page || !strings.HasPrefix(page, "<!DOCTYPE html>") || !strings.Contains(page, "status 3") {
+			t.Errorf("the page: %v\n%s", err, page)
+		}
+		b.cellos("show", "--output", "x").fails(t, 2, "--output goes with --html")
+		b.write("stream", b.cellos("show", "--events").ok(t), 0o600)
+		if out := b.cellos("show", "./stream").ok(t); !strings.Contains(out, "status 3") || !strings.Contains(out, "verified: ") {
+			t.Errorf("a file shown:\n%s", out)
+		}
+		other := newBench(t, u)
+		other.cell(nil, "true").ok(t)
+		b.write("other.pem", other.cellos("keys", "show").ok(t), 0o600)
+		if out := b.cellos("show", "--key", "other.pem").ok(t); !strings.Contains(out, "NOT VERIFIED") {
+			t.Errorf("another's key:\n%s", out)
+		}
 		if v := parsed(t, b.cellos("show", "--json", "last").ok(t)); v["id"] != id || v["outcome"] != "failed" {
 			t.Errorf("show --json: %v", v)
 		}
@@ -161,6 +177,52 @@ func TestEventsElsewhere(t *testing.T) {
 		}
 		if strings.Count(out, "\n") < 10 {
 			t.Errorf("events on standard output:\n%s", out)
+		}
+	})
+}
+
+// TestDiff: two runs of the same differ in nothing, others in what was asked, granted and left.
+func TestDiff(t *testing.T) {
+	each(t, func(t *testing.T, u user) {
+		b := newBench(t, u)
+		b.sh("exit 0").ok(t)
+		b.sh("exit 0").ok(t)
+		b.sh("echo x > made; exit 4", "--time", "9s").fails(t, 4)
+		runs := runsOf(t, b)
+		if out := b.cellos("diff", runs[2].ID, runs[1].ID).ok(t); !strings.Contains(out, "no difference") {
+			t.Errorf("two runs of the same:\n%s", out)
+		}
+		r := b.cellos("diff", runs[1].ID, "last")
+		for _, want := range []string{"succeeded, status 0", "failed, status 4", "changed file made", "+ created", "grant limit wallTime", "9.0 s"} {
+			if r.code != 1 || !strings.Contains(r.out, want) {
+				t.Errorf("diff (%d) does not say %q:\n%s", r.code, want, r.out)
+			}
+		}
+		if r := b.cellos("diff", "--json", runs[1].ID, "last"); r.code != 1 || !strings.HasPrefix(r.out, "[") {
+			t.Errorf("diff --json: %+v", r)
+		}
+		b.cellos("diff", "last").fails(t, 2, "two runs")
+		b.cellos("diff", "last", "nosuch").fails(t, 2, "nosuch")
+	})
+}
+
+// TestNothingNastyIsPrinted: names that a command chose do not act on the terminal of whoever looks at them.
+func TestNothingNastyIsPrinted(t *testing.T) {
+	each(t, func(t *testing.T, u user) {
+		b := newBench(t, u)
+		const name = "evil\x1b[2J\u202egnp"
+		b.cell([]string{"--name", "nasty"}, "touch", name).ok(t)
+		for _, args := range [][]string{{"show"}, {"show", "--html"}, {"runs"}, {"verify"}, {"explain", "--", "touch", name}} {
+			out := b.cellos(args...).ok(t)
+			if strings.ContainsAny(out, "\x1b\u202e") {
+				t.Errorf("%q prints it: %q", args, out)
+			}
+		}
+		if out := b.cellos("show").ok(t); !strings.Contains(out, `evil\x1b[2J\u202egnp`) {
+			t.Errorf("the name is not there:\n%s", out)
+		}
+		if r := b.cell(nil, "/no/"+name); strings.ContainsAny(r.err, "\x1b\u202e") {
+			t.Errorf("an error prints it: %q", r.err)
 		}
 	})
 }

@@ -30,6 +30,9 @@ type Joint struct {
 	close         sync.Once
 }
 
+// Is reports whether f is a terminal.
+func Is(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
 // Join puts the caller's terminal into raw mode and starts to copy. An input that is no terminal is passed on as it is, and then nothing has
 // to be put back.
 func Join(in, out, cell *os.File) (*Joint, error) {

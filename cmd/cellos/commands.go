@@ -23,7 +23,8 @@ func commands() []command {
 		{name: "validate", does: "check a document", usage: validateUsage, flags: []string{"--json"}, files: true, run: validateCommand},
 		{name: "schema", does: "print the JSON Schema of documents or events", usage: schemaUsage, flags: []string{"--events"}, run: schemaCommand},
 		{name: "runs", does: "list recorded runs", usage: runsUsage, flags: append([]string{"--json", "--clean", "--recover"}, signerFlagNames...), run: runsCommand},
-		{name: "show", does: "show a recorded run", usage: showUsage, flags: []string{"--json", "--events", "--document", "--plan"}, run: showCommand},
+		{name: "show", does: "show a recorded run", usage: showUsage, flags: []string{"--json", "--html", "--output", "--key", "--events", "--document", "--plan"}, files: true, run: showCommand},
+		{name: "diff", does: "compare two recorded runs", usage: diffUsage, flags: []string{"--json", "--key"}, files: true, run: diffCommand},
 		{name: "verify", does: "check the evidence of a run", usage: verifyUsage, flags: []string{"--key", "--require", "--json"}, files: true, run: verifyCommand},
 		{name: "keys", does: "the keys that sign evidence", usage: keysUsage, flags: []string{"--json", "--format"}, run: keysCommand},
 		{name: "seccomp", does: "filters of system calls: show, check, compare, compile", usage: seccompUsage, words: seccompWords, flags: seccompFlagNames, files: true, run: seccompCommand},
@@ -44,7 +45,8 @@ const usage = `usage: cellos COMMAND
   validate DOCUMENT             check a document, and report everything wrong with it
   schema [--events]             print the JSON Schema of documents, or of events
   runs                          list recorded runs
-  show RUN                      show one; RUN is its name, the beginning of it, or "last"
+  show [RUN|FILE]               show one; RUN is its name, the beginning of it, or "last"
+  diff RUN RUN                  compare two
   verify RUN|FILE|-             check its evidence: signatures, order, completeness
   keys                          the keys that sign it
   seccomp WORD                  filters of system calls: show, check, compare, compile

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"cellos.io/cellos/printable"
 )
 
 // Exit codes of the command line itself; those of a run are in package supervisor.
@@ -34,14 +36,9 @@ func (u *console) note(text string) {
 	}
 }
 
-// oneLine keeps control characters that a document or a file name brings along off the terminal.
+// oneLine keeps what a document or a file name brings along off the terminal: control characters, and marks that turn or hide text.
 func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '\uFFFD'
-		}
-		return r
-	}, strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "; "))
+	return printable.Line(strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "; "))
 }
 
 // A failure is an error with its exit status. All parts of it are printed, each on a line of its own.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"text/tabwriter"
 	"time"
 
@@ -128,56 +127,4 @@ func recoverRuns(state string, sign signing, env environment, ui *console) error
 // stateDir is where the records are.
 func stateDir(env environment) (string, error) {
 	return record.StateDir(env.getenv, os.Geteuid(), env.vars.TempDir())
-}
-
-const showUsage = `usage: cellos show [--json | --events | --document | --plan] RUN
-
-Shows a recorded run. RUN is its name, the beginning of its name or of the part behind the dash, or "last".
-
-  --events     print its events as they were written, one a line
-  --document   print the document as it was read
-  --plan       print the plan: what it could do, and the system calls that built the cell
-  --json       print the summary for programs
-`
-
-func showCommand(args []string, env environment, ui *console) error {
-	set := flag.NewFlagSet("show", flag.ContinueOnError)
-	asJSON := set.Bool("json", false, "")
-	raw := map[string]*bool{record.EventsFile: set.Bool("events", false, ""), record.DocumentFile: set.Bool("document", false, ""), record.PlanText: set.Bool("plan", false, "")}
-	rest, _, err := parse(set, args)
-	if errors.Is(err, flag.ErrHelp) {
-		_, err := io.WriteString(env.out, showUsage)
-		return err
-	}
-	if err == nil && len(rest) != 1 {
-		err = errors.New("one run is required")
-	}
-	if err != nil {
-		return mistake{err.Error(), "cellos help show"}.at("show")
-	}
-	state, err := stateDir(env)
-	if err != nil {
-		return err
-	}
-	dir, err := record.Find(state, rest[0])
-	if err != nil {
-		return withText(err.Error(), "cellos runs lists the runs")
-	}
-	for name, want := range raw {
-		if !*want {
-			continue
-		}
-		f, err := os.Open(filepath.Join(dir, name))
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		_, err = io.Copy(env.out, f)
-		return err
-	}
-	s := record.Read(dir)
-	if *asJSON {
-		return writeJSON(env.out, summaryOf(s))
-	}
-	return showRun(s, env.out)
 }

@@ -1,125 +1,207 @@
 package main
 
 import (
-	"encoding/json"
+	"bytes"
 	"errors"
-	"fmt"
+	"flag"
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
-	"time"
 
 	"cellos.io/cellos/evidence"
 	"cellos.io/cellos/evidence/record"
+	"cellos.io/cellos/evidence/verify"
+	"cellos.io/cellos/evidence/view"
+	"cellos.io/cellos/printable"
+	"cellos.io/cellos/terminal"
 )
 
-// showRun prints a run for people: how it ended, what it used, what it changed, whether the boundary held.
-func showRun(s record.Summary, out io.Writer) error {
-	p := func(name, format string, args ...any) {
-		fmt.Fprintf(out, "%-10s %s\n", name, oneLine(fmt.Sprintf(format, args...)))
+const showUsage = `usage: cellos show [--html [--output FILE] | --json] [--key FILE]... [RUN|FILE]
+       cellos show --events | --document | --plan [RUN]
+
+Shows a run: how it ended, a timeline, the boundary, what was granted and what was used of it, what was refused and what would allow it.
+RUN is its name, the beginning of its name or of the part behind the dash, or "last", the default; FILE is a file of events.
+
+  --html          one page for a browser, which needs no network and prints
+  --output FILE   write it there
+  --json          the summary for programs
+  --key FILE      public keys to trust, as in cellos help verify
+  --events        its events as they were written, one a line
+  --document      the document as it was read
+  --plan          the plan: what it could do, and the system calls that built the cell
+`
+
+func showCommand(args []string, env environment, ui *console) error {
+	set := flag.NewFlagSet("show", flag.ContinueOnError)
+	asJSON, html, output := set.Bool("json", false, ""), set.Bool("html", false, ""), set.String("output", "", "")
+	var keys []string
+	set.Func("key", "", func(v string) error { keys = append(keys, v); return nil })
+	raw := map[string]*bool{record.EventsFile: set.Bool("events", false, ""), record.DocumentFile: set.Bool("document", false, ""), record.PlanText: set.Bool("plan", false, "")}
+	rest, _, err := parse(set, args)
+	if errors.Is(err, flag.ErrHelp) {
+		_, err := io.WriteString(env.out, showUsage)
+		return err
 	}
-	p("run", "%s", s.ID)
-	p("cell", "%s", s.SpecID)
-	p("status", "%s", s.Status)
-	if !s.Started.IsZero() {
-		p("started", "%s", s.Started.Local().Format(time.RFC3339))
+	if err == nil && *output != "" && !*html {
+		err = errors.New("--output goes with --html")
 	}
-	if !s.Ended.IsZero() {
-		p("ended", "%s", s.Ended.Local().Format(time.RFC3339))
+	if err != nil {
+		return mistake{err.Error(), "cellos help show"}.at("show")
 	}
-	if s.Outcome != "" {
-		p("outcome", "%s", strings.TrimSuffix(s.Outcome+": "+s.Reason, ": "))
+	name := "last"
+	if len(rest) > 0 {
+		name = rest[0]
 	}
-	f, err := os.Open(filepath.Join(s.Path, record.EventsFile))
+	for file, want := range raw {
+		if *want {
+			return showFile(name, file, env)
+		}
+	}
+	if *asJSON {
+		state, err := stateDir(env)
+		if err != nil {
+			return err
+		}
+		dir, err := record.Find(state, name)
+		if err != nil {
+			return withText(err.Error(), "cellos runs lists the runs")
+		}
+		return writeJSON(env.out, summaryOf(record.Read(dir)))
+	}
+	trusted, err := trust(keys, env)
+	if err != nil {
+		return err
+	}
+	run, err := viewed(name, trusted, env)
+	switch {
+	case err != nil:
+		return err
+	case !*html:
+		return run.Text(env.out)
+	case *output == "":
+		return run.HTML(env.out)
+	}
+	var page bytes.Buffer
+	if err := run.HTML(&page); err != nil {
+		return err
+	}
+	return os.WriteFile(*output, page.Bytes(), 0o644)
+}
+
+// showFile prints a file of the record as it is; on a terminal, what could play tricks there is written as JSON escapes it.
+func showFile(name, file string, env environment) error {
+	state, err := stateDir(env)
+	if err != nil {
+		return err
+	}
+	dir, err := record.Find(state, name)
+	if err != nil {
+		return withText(err.Error(), "cellos runs lists the runs")
+	}
+	f, err := os.Open(filepath.Join(dir, file))
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	var errs error
-	for e, err := range evidence.ReadEvents(f) {
-		if err != nil {
-			errs = errors.Join(errs, err)
-			break
-		}
-		showEvent(e, p)
+	if !terminal.Is(env.out) {
+		_, err = io.Copy(env.out, f)
+		return err
 	}
-	p("record", "%s", s.Path)
-	return errs
+	text, err := io.ReadAll(f)
+	if err == nil {
+		_, err = env.out.Write(printable.JSON(text))
+	}
+	return err
 }
 
-func showEvent(e evidence.Event, p func(string, string, ...any)) {
-	switch e.Type {
-	case evidence.TypeCompleted:
-		var d struct {
-			Argv       []string
-			ExitCode   int
-			SpawnError string
+// viewed reads and verifies a run.
+func viewed(name string, trusted verify.Keys, env environment) (*view.Run, error) {
+	in, dir, err := openEvidence(name, env)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	seek, ok := in.(io.ReadSeeker)
+	if !ok { // standard input is read twice too
+		text, err := io.ReadAll(in)
+		if err != nil {
+			return nil, err
 		}
-		if json.Unmarshal(e.Data, &d) == nil {
-			p("command", "%q", d.Argv)
-			if d.SpawnError != "" {
-				p("", "%s", d.SpawnError)
-			}
+		seek = bytes.NewReader(text)
+	}
+	v := verify.Verifier{Keys: trusted}
+	if dir != "" {
+		document, err := os.ReadFile(filepath.Join(dir, record.DocumentFile))
+		if err != nil {
+			return nil, err
 		}
-	case evidence.TypeCommand:
-		var d struct {
-			Outcome                               string
-			ExitCode                              *int
-			Signal                                *string
-			DurationNanos, UserNanos, SystemNanos int64
-			MaxRSSBytes                           int64 `json:"maxRssBytes"`
-		}
-		if json.Unmarshal(e.Data, &d) != nil {
-			return
-		}
-		how := d.Outcome
-		if d.ExitCode != nil {
-			how += fmt.Sprintf(" with status %d", *d.ExitCode)
-		}
-		if d.Signal != nil {
-			how += " by " + *d.Signal
-		}
-		p("ended by", "%s after %v, processor time %v user %v system, %d MiB", how, time.Duration(d.DurationNanos).Round(time.Microsecond),
-			time.Duration(d.UserNanos).Round(time.Microsecond), time.Duration(d.SystemNanos).Round(time.Microsecond), d.MaxRSSBytes>>20)
-	case evidence.TypeBoundary:
-		var d struct {
-			Holds  bool
-			Layers []struct {
-				Name  string
-				Holds bool
-			}
-			Probes []struct{ Holds bool }
-		}
-		if json.Unmarshal(e.Data, &d) != nil {
-			return
-		}
-		p("boundary", "%s: %d layers, %d probes", map[bool]string{true: "held", false: "did not hold"}[d.Holds], len(d.Layers), len(d.Probes))
-		for _, l := range d.Layers {
-			if !l.Holds {
-				p("", "%s does not hold", l.Name)
-			}
-		}
-	case evidence.TypeFiles:
-		var d struct {
-			Total   int
-			Changes []struct{ Change, Path string }
-		}
-		if json.Unmarshal(e.Data, &d) != nil {
-			return
-		}
-		p("changes", "%d", d.Total)
-		for i, c := range d.Changes {
-			if i == 20 {
-				p("", "and %d more: cellos show --events", d.Total-i)
-				break
-			}
-			p("", "%s %s", c.Change, c.Path)
-		}
-	case evidence.TypeResidue:
-		var d struct{ Clean bool }
-		if json.Unmarshal(e.Data, &d) == nil {
-			p("left over", "%s", map[bool]string{true: "nothing", false: "something: cellos show --events"}[d.Clean])
+		v.Document = evidence.DocumentDigest(document)
+	}
+	report, err := v.Verify(seek)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := seek.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	run, err := view.Read(seek)
+	if err != nil {
+		return nil, err
+	}
+	run.Verified(report)
+	if dir != "" {
+		run.Name, run.Record = filepath.Base(dir), dir
+	}
+	return run, nil
+}
+
+const diffUsage = `usage: cellos diff [--json] [--key FILE]... RUN RUN
+
+Compares two runs: what was asked and granted, how the boundary was measured, how they ended, what was refused, and what they left. RUN is as in
+cellos help show. Exit status 0 if nothing differs, 1 if something does.
+
+  --json       print the differences for programs
+  --key FILE   public keys to trust, as in cellos help verify
+`
+
+func diffCommand(args []string, env environment, ui *console) error {
+	set := flag.NewFlagSet("diff", flag.ContinueOnError)
+	asJSON := set.Bool("json", false, "")
+	var keys []string
+	set.Func("key", "", func(v string) error { keys = append(keys, v); return nil })
+	set.SetOutput(io.Discard)
+	set.Usage = func() {}
+	err := set.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		_, err := io.WriteString(env.out, diffUsage)
+		return err
+	}
+	if err != nil {
+		err = errors.New(flagError(err.Error()))
+	} else if set.NArg() != 2 {
+		err = errors.New("two runs are required")
+	}
+	if err != nil {
+		return mistake{err.Error(), "cellos help diff"}.at("diff")
+	}
+	trusted, err := trust(keys, env)
+	if err != nil {
+		return failure{exitUsage, []error{err}}
+	}
+	var runs [2]*view.Run
+	for i := range runs {
+		if runs[i], err = viewed(set.Arg(i), trusted, env); err != nil {
+			return failure{exitUsage, []error{err}}
 		}
 	}
+	list := view.Diff(runs[0], runs[1])
+	if *asJSON {
+		err = writeJSON(env.out, append([]view.Difference{}, list...))
+	} else {
+		err = view.WriteDiff(env.out, runs[0], runs[1], list)
+	}
+	if err == nil && len(list) > 0 {
+		err = status(1)
+	}
+	return err
 }
