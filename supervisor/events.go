@@ -5,9 +5,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/cell"
@@ -25,33 +25,24 @@ func (l *life) append(p evidence.Payload) error {
 
 // opening writes what is known before anything is built.
 func (l *life) opening() error {
-	s := &l.Document.Spec
 	text := l.Plan.Text()
 	sum := sha256.Sum256(text)
-	raw := sha256.Sum256(l.Bytes)
-	digest := l.Document.CanonicalDigest()
-	started := evidence.Started{
-		TTLSeconds: s.Lifetime.TTLSeconds,
-		SpecHash:   hex.EncodeToString(raw[:]),
-		Placement:  placement(s.Placement),
-		TenantID:   tenant(s),
-	}
 	if err := l.dir.WriteFile(record.PlanText, text); err != nil {
 		return err
 	}
-	return l.all(
-		evidence.NetworkScope{EgressRuleCount: len(s.Authority.EgressRules), HasOpaqueNetworkAuthority: s.Authority.Network != nil},
-		evidence.DNSTargetSet{CurrentDigest: digest, UpdatedAt: time.Now(), KeysetID: l.Trust.KeysetID, IssuerKid: l.Trust.ResolverKid},
-		started,
-		evidence.Plan{
-			Backend:        l.Plan.Backend,
-			SeccompProfile: l.Plan.Profile,
-			Digest:         "sha256:" + hex.EncodeToString(sum[:]),
-			Layers:         layers(l.Plan),
-			Network:        "none",
-			Details:        planDetails(l.Plan),
-		},
-	)
+	list := append(slices.Clone(l.Admitted.Before), l.declared(l.Document.CanonicalDigest())...)
+	list = append(list, l.started()...)
+	return l.all(append(list, evidence.Plan{
+		Backend:        l.Plan.Backend,
+		Profile:        l.Admitted.Profile,
+		SeccompProfile: l.Plan.Profile,
+		Digest:         "sha256:" + hex.EncodeToString(sum[:]),
+		Layers:         layers(l.Plan),
+		Missing:        l.Admitted.Missing,
+		Network:        "none",
+		CompatAllow:    l.Admitted.CompatAllow,
+		Details:        planDetails(l.Plan),
+	})...)
 }
 
 // all appends events up to the first that cannot be written.
@@ -85,9 +76,9 @@ func (l *life) measured() error {
 		ev.NotCollected = []string{"telemetry"}
 	}
 	c := b.Caps
-	return l.all(ev, evidence.ContainerSecurity{
+	return l.all(append([]evidence.Payload{ev, evidence.ContainerSecurity{
 		Caps: &evidence.Capabilities{Inheritable: c.Inheritable, Permitted: c.Permitted, Effective: c.Effective, Bounding: c.Bounding, Ambient: c.Ambient},
-	})
+	}}, l.policy()...)...)
 }
 
 // spawned is the last event before the release.
@@ -101,6 +92,7 @@ func (l *life) closing() {
 	phase := len(l.Authority.Command.Argv) > 0 && (l.ran || l.spawn != nil || l.err != nil)
 	exit := l.exitCode()
 	if phase {
+		l.fail(l.all(l.enforcement(exit)...))
 		done := evidence.Completed{Argv: l.Authority.Command.Argv, ExitCode: exit, DurationMs: l.outcome.Duration.Milliseconds(), SpawnError: l.spawnError()}
 		l.fail(l.append(done))
 		l.fail(l.append(l.commandEvent()))
@@ -121,35 +113,14 @@ func (l *life) closing() {
 	if !residue.Clean() {
 		l.fail(fmt.Errorf("something was left of the cell: %v", residue.Checks))
 	}
-	s := &l.Document.Spec
-	sum := evidence.Summary{
-		LifetimeTTLSeconds:    s.Lifetime.TTLSeconds,
-		EgressRuleCount:       len(s.Authority.EgressRules),
-		ResourceLimitsPresent: s.Run != nil && s.Run.Limits != nil,
-		SecretDeliveryMode:    document.DeliverEnv,
-		Placement:             placement(s.Placement),
-	}
-	if s.Run != nil {
-		sum.SecretDeliveryMode = s.Run.SecretDelivery
-	}
-	if s.Export != nil {
-		sum.ExportTargetCount = len(s.Export.Targets)
-	}
-	if s.Policy != nil {
-		sum.PolicyPackID, sum.PolicyPackVersion, sum.PolicyBundleDigest = s.Policy.PackID, s.Policy.PackVersion, s.Policy.BundleDigest
-	}
+	var code *int
 	if phase {
-		sum.CommandExitCode = &exit
+		code = &exit
 	}
-	l.fail(l.append(sum))
-	secrets := map[string]bool{}
-	for _, x := range s.Authority.SecretRefs {
-		secrets[x] = true
-	}
-	l.fail(l.append(evidence.Homeostasis{SpecHash: l.Document.CanonicalDigest(), DeclaredEgressRules: len(s.Authority.EgressRules), DeclaredSecretCount: len(secrets)}))
+	l.fail(l.all(summary(l.Document, code)...))
 	l.fail(l.events.Sync()) // so that the last event can say that another one was not taken
 	l.fail(l.late.heed())
-	end := evidence.Destroyed{TTLSeconds: s.Lifetime.TTLSeconds, TenantID: tenant(s), Reason: l.reason()}
+	end := evidence.Destroyed{TTLSeconds: l.Document.Spec.Lifetime.TTLSeconds, TenantID: tenant(&l.Document.Spec), Reason: l.reason()}
 	if residue.Clean() {
 		end.ResidueClass = "none"
 	}
@@ -184,7 +155,7 @@ func (l *life) spawnError() string {
 func (l *life) reason() string {
 	switch {
 	case l.ran && l.err == nil && l.outcome.Signal != 0:
-		return fmt.Sprintf("command exited with status -1 (signal %d)", l.outcome.Signal)
+		return "command exited with status -1" // which signal, the command event tells
 	case l.ran && l.err == nil && l.outcome.Code != 0:
 		return fmt.Sprintf("command exited with status %d", l.outcome.Code)
 	case l.err != nil:

@@ -127,9 +127,9 @@ func TestOutcomes(t *testing.T) {
 		{cell.Outcome{}, 0, `"exitCode":0,`, `"outcome":"succeeded"`},
 		{cell.Outcome{Code: 1}, 1, `"exitCode":1,`, `"outcome":"failed","reason":"command exited with status 1"`},
 		{cell.Outcome{Code: 255}, 255, `"exitCode":255,`, "command exited with status 255"},
-		{cell.Outcome{Code: -1, Signal: 11}, 139, `"signal":"SIGSEGV"`, "command exited with status -1 (signal 11)"},
-		{cell.Outcome{Code: -1, Signal: 9}, 137, `"signal":"SIGKILL"`, "command exited with status -1 (signal 9)"},
-		{cell.Outcome{Code: -1, Signal: 40}, 168, `"signal":"signal 40"`, "(signal 40)"},
+		{cell.Outcome{Code: -1, Signal: 11}, 139, `"signal":"SIGSEGV"`, "command exited with status -1"},
+		{cell.Outcome{Code: -1, Signal: 9}, 137, `"signal":"SIGKILL"`, "command exited with status -1"},
+		{cell.Outcome{Code: -1, Signal: 40}, 168, `"signal":"signal 40"`, "command exited with status -1"},
 	} {
 		f := newFake()
 		f.outcome = c.outcome

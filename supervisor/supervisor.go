@@ -54,13 +54,15 @@ type Run struct {
 	RunID   string            // data.runId of the events; "" means the unique identity
 	Outputs []evidence.Output // further sinks
 	Trust   Trust
-	Signer  evidence.Signer // signs every event; nil: the events are not signed
-	Durable bool            // every event survives a crash of the machine before the run goes on
-	Meters  []Meter         // what served the cell and counted; the cell of a backend is asked too, if it is one
+
+	Admitted Admitted        // what was decided before
+	Signer   evidence.Signer // signs every event; nil: the events are not signed
+	Durable  bool            // every event survives a crash of the machine before the run goes on
+	Meters   []Meter         // what served the cell and counted; the cell of a backend is asked too, if it is one
 }
 
 // Trust is who vouches for the events about names.
-type Trust struct{ KeysetID, ResolverKid string }
+type Trust struct{ KeysetID, ResolverKid, L7Kid string }
 
 // An End is how a run ended.
 type End struct {
@@ -137,11 +139,16 @@ func (l *life) open() (err error) {
 			return err
 		}
 	}
+	return l.stream()
+}
+
+// stream opens the chain of events.
+func (l *life) stream() (err error) {
 	if l.RunID == "" {
 		l.RunID = l.id
 	}
 	l.events, err = evidence.Open(evidence.Config{
-		Run:     evidence.Run{ID: l.id, CellID: l.Authority.ID, SpecID: l.Authority.ID, RunID: l.RunID, Correlation: correlation(l.Document.Spec.Correlation)},
+		Run:     evidence.Run{ID: l.id, CellID: l.Document.Spec.ID, SpecID: l.Document.Spec.ID, RunID: l.RunID, Correlation: correlation(l.Document.Spec.Correlation)},
 		Signer:  l.Signer,
 		Head:    evidence.DocumentDigest(l.Bytes),
 		Durable: l.Durable,

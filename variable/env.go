@@ -59,6 +59,24 @@ func Of(list ...string) Env {
 	}
 }
 
+// With returns an Env in which a variable has another value.
+func (e Env) With(n Name, value string) Env {
+	name := n.name()
+	return Env{
+		lookup: func(asked string) (string, bool) {
+			if asked == name {
+				return value, true
+			}
+			return e.lookup(asked)
+		},
+		all: func() []string {
+			list := slices.DeleteFunc(slices.Clone(e.all()), func(v string) bool { return strings.HasPrefix(v, name+"=") })
+			return append(list, name+"="+value)
+		},
+		rows: e.rows,
+	}
+}
+
 // Environ returns all of it as NAME=VALUE.
 func (e Env) Environ() []string { return e.all() }
 

@@ -3,8 +3,8 @@ package variable
 func secrets() []Row {
 	return []Row{
 		row(Broker, "", "supervise", "where secrets come from; without it a document with secrets is refused; memory makes up values", words("env file github-oidc vault-approle memory")),
-		row(SecretPrefix, "", "broker env", "the value of a secret: KEY in upper case, - as _", notYet),
-		row(SecretFilePrefix, "", "broker file", "the file of a secret: KEY in upper case, - as _", notYet),
+		row(SecretPrefix, "", "broker env", "the value of a secret: KEY in upper case, - as _"),
+		row(SecretFilePrefix, "", "broker file", "the file of a secret: KEY in upper case, - as _"),
 		row(SecretDelivery, "", "given to the command", "how its secrets are delivered", nothing),
 		row(RuntimeSecretSocket, "", "secret get; given to the command", "socket that serves secrets", notYet),
 		row(RuntimeSecretToken, "", "secret get; given to the command", "token of that socket", notYet),

@@ -165,6 +165,9 @@ func TestNobodyElseReads(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		if slices.ContainsFunc(f.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"testing"` }) {
+			return nil // part of tests
+		}
 		ast.Inspect(f, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.SelectorExpr:

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 
+	"cellos.io/cellos/admission"
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/document"
 	"cellos.io/cellos/evidence/keys"
@@ -23,6 +24,9 @@ type asked struct {
 	signing  signing        // --signer
 	operator operatorLimits // of the drop-in
 	notes    []string       // what the person should know before it starts
+
+	from     *configuration     // of the drop-in; nil: none
+	decision admission.Decision // on the document
 }
 
 // readAsked takes the document from a file, or makes it from the flags and the command behind "--".
@@ -103,6 +107,9 @@ func (a *asked) planned(env environment) (*authority.Authority, *plan.Plan, erro
 	a.operator.narrow(auth)
 	if auth.Filters, a.notes, err = a.filters(env); err != nil {
 		return nil, nil, err
+	}
+	if a.from != nil {
+		a.from.narrow(auth)
 	}
 	h, err := host.Describe(plan.Paths(auth), private(env)...)
 	if err == nil {

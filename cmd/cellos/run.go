@@ -129,7 +129,7 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 		Stop:    stop,
 		State:   state, RunID: runID, Outputs: outputs,
 		Signer: key, Durable: a.durable,
-		Trust: supervisor.Trust{KeysetID: evidence.DefaultKeysetID, ResolverKid: evidence.DefaultResolverKid},
+		Trust: a.trust(), Admitted: a.admitted(),
 	}.Do(context.Background())
 	tell(end, auth, p, env.vars.Text(variable.SearchPath), ui)
 	if end.Code == 0 {

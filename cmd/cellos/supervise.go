@@ -5,17 +5,20 @@ import (
 	"io"
 	"strings"
 
+	"cellos.io/cellos/admission"
 	"cellos.io/cellos/variable"
 )
 
 const superviseUsage = `usage: cellos supervise DOCUMENT|-
        cellos supervise --validate DOCUMENT|-
+       cellos supervise --version
 
-What cellos-supervisor is: the program behaves so, too, when it is called by that name.
+What cellos-supervisor is: the program behaves so, too, when it is called by that name. Environment variables configure it: cellos env
+lists them, docs/migrating.md tells what differs from cellos-supervisor 0.5.1.
 `
 
-// supervise reads the command line of cellos-supervisor. Variables that would change a run, and are not honoured yet, refuse
-// it: ignoring a policy would be letting everything pass.
+// supervise is cellos-supervisor: document, then configuration, then gates, then the run. A stage with errors ends it, with all of its
+// errors.
 func supervise(args []string, env environment, ui *console) error {
 	validate := false
 	switch {
@@ -30,42 +33,51 @@ func supervise(args []string, env environment, ui *console) error {
 	}
 	switch {
 	case len(args) == 0:
-		return mistake{"a document is required", ""}.at("supervise")
+		return mistake{"a document is required", "cellos supervise --help"}.at("supervise")
 	case args[0] != "-" && strings.HasPrefix(args[0], "-"):
-		return mistake{"unknown option " + quote(args[0]), ""}.at("supervise")
+		return mistake{"unknown option " + quote(args[0]), "cellos supervise --help"}.at("supervise")
 	case len(args) > 1:
-		return mistake{"unexpected argument " + quote(args[1]), ""}.at("supervise")
+		return mistake{"unexpected argument " + quote(args[1]), "cellos supervise --help"}.at("supervise")
 	}
 	doc, data, err := readDocument(args[0], env)
 	if err != nil {
 		return err
 	}
-	limits, errs := readLimits(env.vars)
-	if errs = append(configured(env.vars), errs...); len(errs) > 0 {
-		return failure{exitRefused, errs}
+	c := configure(env.vars)
+	env = env.with(c.vars)
+	a := &asked{doc: doc, data: data, name: args[0], grants: &grants{}, operator: c.limits, from: c}
+	if len(c.errs) > 0 {
+		return a.refusedBy(failure{exitRefused, c.errs}, admission.Decision{}, validate, env, ui)
 	}
+	decision, err := c.admit(doc, validate)
+	if err != nil {
+		return a.refusedBy(err, decision, validate, env, ui)
+	}
+	a.decision = decision
 	if validate {
-		_, err := fmt.Fprintf(env.out, "{\n  \"mode\": \"validate\",\n  \"specId\": %s\n}\n", quote(doc.Spec.ID))
-		return err
+		if decision.Unverified {
+			ui.note(fmt.Sprintf("spec.authority.authorityDerivation: not verified: %s is not set, and a run would be refused", variable.AuthorityKeysPath))
+		}
+		return a.validated(env)
 	}
-	runID := env.vars.Text(variable.RunID)
-	if runID == "" {
-		runID = "run-local-001"
+	return a.run(env, ui, runID(env.vars), env.vars.Raw(string(variable.JSONLEvents)))
+}
+
+// runID is what the events call the run: the variable as it is, also when it is empty.
+func runID(vars variable.Env) string {
+	if id, set := vars.Lookup(string(variable.RunID)); set {
+		return id
 	}
-	a := &asked{doc: doc, data: data, name: args[0], grants: &grants{}, operator: limits}
-	return a.run(env, ui, runID, env.vars.Raw(string(variable.JSONLEvents)))
+	return "run-local-001"
 }
 
 // configured looks at every variable that is set: each must be known and hold what its kind allows, and what it asks for must
 // be there. Ignoring one that is not would be letting pass what somebody wanted stopped.
 func configured(vars variable.Env) []error {
 	errs := vars.Check()
-	if word, _ := vars.Word(variable.DeploymentProfile); word == "hardened" && vars.Set(variable.DeploymentProfile) {
-		errs = append(errs, variable.Errorf(variable.DeploymentProfile, "hardened is not honoured by this program yet"))
-	}
 	for _, v := range vars.Environ() {
 		name, _, _ := strings.Cut(v, "=")
-		if !variable.Ours(name) {
+		if !variable.Ours(name) && !strings.HasPrefix(name, "NATS_") {
 			continue
 		}
 		switch row, known := variable.Find(name); {
