@@ -26,6 +26,8 @@ func commands() []command {
 		{name: "show", does: "show a recorded run", usage: showUsage, flags: []string{"--json", "--html", "--output", "--key", "--events", "--document", "--plan"}, files: true, run: showCommand},
 		{name: "diff", does: "compare two recorded runs", usage: diffUsage, flags: []string{"--json", "--key"}, files: true, run: diffCommand},
 		{name: "verify", does: "check the evidence of a run", usage: verifyUsage, flags: []string{"--key", "--require", "--json"}, files: true, run: verifyCommand},
+		{name: "attest", does: "make a signed in-toto statement about a run's files", usage: attestUsage,
+			flags: append([]string{"--predicate", "--builder", "--failed", "--statement", "--output", "--key"}, signerFlagNames...), files: true, run: attestCommand},
 		{name: "keys", does: "the keys that sign evidence", usage: keysUsage, flags: []string{"--json", "--format"}, run: keysCommand},
 		{name: "seccomp", does: "filters of system calls: show, check, compare, compile", usage: seccompUsage, words: seccompWords, flags: seccompFlagNames, files: true, run: seccompCommand},
 		{name: "supervise", does: "behave as cellos-supervisor", usage: superviseUsage, flags: []string{"--validate", "--version"}, files: true, run: supervise},
@@ -47,7 +49,8 @@ const usage = `usage: cellos COMMAND
   runs                          list recorded runs
   show [RUN|FILE]               show one; RUN is its name, the beginning of it, or "last"
   diff RUN RUN                  compare two
-  verify RUN|FILE|-             check its evidence: signatures, order, completeness
+  verify [RUN|FILE|-]           check its evidence: signatures, order, completeness
+  attest [RUN|FILE]             state what it made, signed, for supply-chain tools (in-toto, SLSA)
   keys                          the keys that sign it
   seccomp WORD                  filters of system calls: show, check, compare, compile
   supervise DOCUMENT            behave as cellos-supervisor does

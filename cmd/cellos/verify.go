@@ -74,7 +74,7 @@ func verifyCommand(args []string, env environment, ui *console) error {
 		demands = &p
 	}
 	var facts policy.Facts
-	report, err := verified(name, trusted, &facts, env)
+	report, err := verified(name, trusted, &facts, nil, io.Discard, env)
 	if err != nil {
 		return unreadable(err)
 	}
@@ -131,23 +131,28 @@ func trust(files []string, env environment) (verify.Keys, error) {
 	return trusted, nil
 }
 
-// verified verifies a stream of events; that of a recorded run also against the document and the plan beside it.
-func verified(name string, trusted verify.Keys, facts *policy.Facts, env environment) (verify.Report, error) {
+// verified verifies a stream of events; that of a recorded run also against the document and the plan beside it. Visit sees every good
+// event, nil: only facts do. What is read goes to copied too.
+func verified(name string, trusted verify.Keys, facts *policy.Facts, visit func(evidence.Event), copied io.Writer, env environment) (verify.Report, error) {
 	v := verify.Verifier{Keys: trusted, Visit: facts.Visit}
+	if visit != nil {
+		v.Visit = func(e evidence.Event) { facts.Visit(e); visit(e) }
+	}
 	in, dir, err := openEvidence(name, env)
 	if err != nil {
 		return verify.Report{}, err
 	}
 	defer in.Close()
+	stream := io.TeeReader(in, copied)
 	if dir == "" {
-		return v.Verify(in)
+		return v.Verify(stream)
 	}
 	document, err := os.ReadFile(filepath.Join(dir, record.DocumentFile))
 	if err != nil {
 		return verify.Report{}, err
 	}
 	v.Document = evidence.DocumentDigest(document)
-	report, err := v.Verify(in)
+	report, err := v.Verify(stream)
 	if err != nil || facts.PlanDigest == "" {
 		return report, err
 	}

@@ -11,11 +11,14 @@ import (
 	"cellos.io/cellos/jsonwire"
 )
 
-// AppendPAE appends the bytes that a DSSE signature covers (DSSE protocol, "Signature Definition").
-func AppendPAE(dst, payload []byte) []byte {
+// AppendPAE appends the bytes that a DSSE signature covers (DSSE protocol, "Signature Definition"), for an event.
+func AppendPAE(dst, payload []byte) []byte { return AppendPAEOf(dst, PayloadType, payload) }
+
+// AppendPAEOf does, for a payload of any type.
+func AppendPAEOf(dst []byte, payloadType string, payload []byte) []byte {
 	dst = append(dst, "DSSEv1 "...)
-	dst = strconv.AppendInt(dst, int64(len(PayloadType)), 10)
-	dst = append(dst, " "+PayloadType+" "...)
+	dst = strconv.AppendInt(dst, int64(len(payloadType)), 10)
+	dst = append(dst, " "+payloadType+" "...)
 	dst = strconv.AppendInt(dst, int64(len(payload)), 10)
 	dst = append(dst, ' ')
 	return append(dst, payload...)

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"cellos.io/cellos/evidence/attest"
+	"cellos.io/cellos/evidence/policy"
+	"cellos.io/cellos/evidence/verify"
+)
+
+const attestUsage = `usage: cellos attest [FLAGS] [RUN|FILE|-]
+
+Makes an in-toto statement about the files that a run exported and changed, signed in a DSSE envelope, for tools of the supply chain. The
+evidence of the run is verified first, and what does not verify is not attested: the exit status is then that of cellos verify.
+
+  --predicate NAME    cell (the default): what was granted, enforced and done (docs/attestation.md); slsa: provenance of SLSA 1.0
+  --builder URI       who vouches for the machine (slsa), default: https://cellos.io/builder/cellos
+  --failed            attest a run that did not succeed too
+  --statement         print the statement without envelope and signature
+  --output FILE       write it there
+  --key FILE          public keys to trust in the evidence, as in cellos help verify
+` + signerUsage
+
+func attestCommand(args []string, env environment, ui *console) error {
+	set := flag.NewFlagSet("attest", flag.ContinueOnError)
+	predicate, builder, output := set.String("predicate", "cell", ""), set.String("builder", "", ""), set.String("output", "", "")
+	failed, bare := set.Bool("failed", false, ""), set.Bool("statement", false, "")
+	var keys []string
+	set.Func("key", "", func(v string) error { keys = append(keys, v); return nil })
+	var sign signing
+	sign.register(set)
+	rest, _, err := parse(set, args)
+	if errors.Is(err, flag.ErrHelp) {
+		_, err := io.WriteString(env.out, attestUsage)
+		return err
+	}
+	kind, known := map[string]attest.Predicate{"cell": attest.Cell, "slsa": attest.SLSA}[*predicate]
+	if err == nil && !known {
+		err = errors.New("--predicate " + quote(*predicate) + ": cell or slsa")
+	}
+	if err != nil {
+		return mistake{err.Error(), "cellos help attest"}.at("attest")
+	}
+	name := "last"
+	if len(rest) > 0 {
+		name = rest[0]
+	}
+	statement, err := stated(name, kind, keys, attest.Context{Version: version, Builder: *builder}, *failed, env)
+	if err != nil {
+		return err
+	}
+	var result any = statement
+	if !*bare {
+		key, err := sign.signer(env, ui)
+		if err != nil {
+			return err
+		}
+		if result, err = attest.Sign(statement, key); err != nil {
+			return err
+		}
+	}
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(result); err != nil {
+		return err
+	}
+	if *output != "" {
+		return os.WriteFile(*output, text.Bytes(), 0o644)
+	}
+	_, err = env.out.Write(text.Bytes())
+	return err
+}
+
+// stated verifies a run and makes the statement about it.
+func stated(name string, kind attest.Predicate, keys []string, c attest.Context, failed bool, env environment) (attest.Statement, error) {
+	var none attest.Statement
+	unreadable := func(err error) error { return failure{exitUnreadable, []error{err}} }
+	trusted, err := trust(keys, env)
+	if err != nil {
+		return none, unreadable(err)
+	}
+	var run attest.Run
+	sum := sha256.New()
+	report, err := verified(name, trusted, &policy.Facts{}, run.Visit, sum, env)
+	if err != nil {
+		return none, unreadable(err)
+	}
+	c.Events = hex.EncodeToString(sum.Sum(nil))
+	if v := report.Verdict(); v != verify.Good {
+		f := failure{code: verifyExit[v], errs: []error{fmt.Errorf("the evidence does not verify: %s", v)}}
+		for _, x := range report.Findings[:min(len(report.Findings), 10)] {
+			f.errs = append(f.errs, errors.New(x.String()))
+		}
+		return none, f
+	}
+	if run.Outcome() != "succeeded" && !failed && !report.Abandoned {
+		return none, failure{exitUnmet, []error{mistake{"the run did not succeed: " + quote(run.Outcome()), "attest it nevertheless with --failed"}}}
+	}
+	s, err := run.Statement(kind, report, c)
+	if err != nil {
+		return none, failure{exitUnmet, []error{err}}
+	}
+	return s, nil
+}
