@@ -160,20 +160,31 @@ func gone(t *testing.T, marker string) {
 	}
 }
 
-// Whatever the instant at which the supervisor dies, nothing of the cell stays.
+// Whatever the instant at which the supervisor dies, nothing of the cell stays, and its chain is complete or open: never broken. Afterwards every
+// chain can be closed.
 func TestAKilledSupervisorLeavesNothing(t *testing.T) {
 	each(t, func(t *testing.T, u user) {
+		instants := 200
+		if testing.Short() {
+			instants = 40
+		}
 		mounts, _ := os.ReadFile("/proc/self/mountinfo")
 		b := newBench(t, u)
+		began := time.Now()
+		b.sh("echo x > made").ok(t)
+		whole := time.Since(began)
 		rnd := rand.New(rand.NewPCG(1, uint64(u.uid)))
-		for i := range 50 {
+		for i := range instants {
 			marker := fmt.Sprintf("marker-%d-%d-%d", os.Getpid(), u.uid, i)
-			cmd := b.command("run", "--", "sh", "-c", "setsid sleep 1000 & sleep 1000; : "+marker)
+			script, until := "setsid sleep 1000 & sleep 1000; : "+marker, whole
+			if i%2 == 1 { // one that ends by itself, so that the instants of the end are met too
+				script, until = "echo x > made; : "+marker, 2*whole
+			}
+			cmd := b.command("run", "--", "sh", "-c", script)
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			wait := time.Duration(rnd.IntN(12000)) * time.Microsecond
-			timer := time.NewTimer(wait)
+			timer := time.NewTimer(time.Duration(rnd.Int64N(int64(until))))
 			<-timer.C
 			cmd.Process.Kill()
 			cmd.Wait()
@@ -183,10 +194,32 @@ func TestAKilledSupervisorLeavesNothing(t *testing.T) {
 		if now, _ := os.ReadFile("/proc/self/mountinfo"); string(now) != string(mounts) {
 			t.Errorf("mounts changed:\n%s\nnow:\n%s", mounts, now)
 		}
-		if out := b.cellos("runs", "--json").ok(t); strings.Contains(out, `"succeeded"`) {
-			t.Errorf("a killed run counts as a success: %s", out)
+		verdicts := map[int]int{}
+		for _, r := range runsOf(t, b) {
+			v := b.cellos("verify", r.Path+"/events.jsonl")
+			if verdicts[v.code]++; v.code != 0 && v.code != 6 {
+				t.Errorf("%s: verify says %d\n%s%s", r.ID, v.code, v.out, v.err)
+			}
+			if r.Status == "running" || r.Status == "unreadable" || r.Status == "complete" != (v.code == 0) {
+				t.Errorf("%s is listed as %s, and verify says %d", r.ID, r.Status, v.code)
+			}
+		}
+		t.Logf("%d chains complete, %d open", verdicts[0], verdicts[6])
+		if verdicts[6] == 0 {
+			t.Errorf("no run was met in its life: %v", verdicts)
+		}
+		b.cellos("runs", "--recover").ok(t)
+		for _, r := range runsOf(t, b) {
+			v := b.cellos("verify", r.ID)
+			if v.code != 0 || r.Status != "complete" && r.Status != "abandoned" {
+				t.Errorf("%s after recovery: %s, verify says %d\n%s%s", r.ID, r.Status, v.code, v.out, v.err)
+			}
+			if r.Status == "abandoned" && !strings.Contains(b.cellos("show", "--events", r.ID).ok(t), "io.cellos.evidence.v1.abandoned") {
+				t.Errorf("%s has no event that says so", r.ID)
+			}
 		}
 		b.cellos("runs", "--clean").ok(t)
+		b.cellos("runs", "--recover").ok(t) // again: there is nothing to do
 	})
 }
 

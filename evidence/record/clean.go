@@ -55,14 +55,17 @@ func clean(path string, f func(Crashed) error) error {
 	if i, err := os.Lstat(filepath.Join(path, scratchDir)); err == nil && i.IsDir() {
 		c.Scratch = filepath.Join(path, scratchDir)
 	}
-	if b, err := os.ReadFile(filepath.Join(path, GroupsFile)); err == nil && c.Status == Open {
+	if b, err := os.ReadFile(filepath.Join(path, GroupsFile)); err == nil && unclosed(c.Status) {
 		c.Groups = strings.FieldsFunc(string(b), func(r rune) bool { return r == '\n' })
 	}
-	if c.Scratch == "" && c.Status != Open {
+	if c.Scratch == "" && !unclosed(c.Status) {
 		return nil
 	}
 	return f(c)
 }
+
+// unclosed reports whether the record of a run that is not alive has no closing event.
+func unclosed(s Status) bool { return s == Open || s == Empty }
 
 // take locks the event file of an existing run directory.
 func take(path string) (*os.File, error) {
