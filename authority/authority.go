@@ -22,6 +22,7 @@ type Authority struct {
 	Files    Grants     // granted paths besides the working directory and the system directories
 	Syscalls string     // seccomp profile: "hardened", "strict", …
 	Filters  []Filter   // further seccomp filters; each can only narrow
+	Watch    Watch      // which system calls the supervisor is asked about
 	Limits   Limits     // how much
 	Network  []Rule     // names and ports that may be reached; empty means none
 	Secrets  []string   // names of the secrets that are delivered
@@ -111,6 +112,16 @@ type Filter struct {
 	Policy  *seccomp.Policy // to be compiled, or
 	Program seccomp.Program // of the machine's architecture
 }
+
+// A Watch says which system calls the supervisor answers, and so sees.
+type Watch int
+
+// What is watched. Allowed calls are never slower but under WatchEvery.
+const (
+	WatchNone    Watch = iota // the kernel answers all
+	WatchRefused              // those that a filter refuses
+	WatchEvery                // all
+)
 
 // A Rule lets the command reach one host on one port.
 type Rule struct {

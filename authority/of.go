@@ -57,6 +57,9 @@ func (a *Authority) command(s *document.Spec) {
 		}
 		if r.Seccomp != nil {
 			a.Syscalls = cmp.Or(r.Seccomp.Profile, a.Syscalls)
+			if r.Seccomp.ReportRefusals {
+				a.Watch = WatchRefused
+			}
 		}
 		if r.Hostname != nil {
 			a.Command.Hostname = *r.Hostname

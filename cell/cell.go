@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"cellos.io/cellos/plan"
+	"cellos.io/cellos/seccomp"
 )
 
 // A Backend builds cells.
@@ -50,6 +51,14 @@ type Cell interface {
 	// Destroy ends the cell if it still runs, gives everything back, and looks for what was left. Calling it again
 	// returns the first answer.
 	Destroy() Residue
+}
+
+// A Call is a system call of the command that the supervisor was asked about: see authority.Watch.
+type Call struct {
+	seccomp.Data
+	TID     int            // thread that makes it, on the host
+	Verdict seccomp.Action // what it got: Allow, an errno action, or KillProcess
+	By      int            // the filter of the plan that says so
 }
 
 // An Outcome is how the command ended and what the cell used.

@@ -22,13 +22,13 @@ type Filter struct {
 	Program []byte // as seccomp(2) takes it
 	// Late filters are loaded by the command's own process, just before it is executed; the others already bind PID 1.
 	Late bool
-	// Policy is what Program was compiled from, if it allows execve once: then the backend chooses three secret addresses and
-	// loads Policy.WithExecOnce. Otherwise nil.
+	// Policy is what Program was compiled from; nil for a program. If it allows execve once, the backend chooses three secret addresses and
+	// loads Policy.WithExecOnce.
 	Policy *seccomp.Policy
 }
 
 // Once reports whether the filter allows no execve but the one that starts the command.
-func (f Filter) Once() bool { return f.Policy != nil }
+func (f Filter) Once() bool { return f.Policy != nil && f.Policy.ExecOnce }
 
 // Instructions is the length of the program. One that allows execve once is some instructions longer when it is loaded.
 func (f Filter) Instructions() int { return len(f.Program) / seccomp.InstructionSize }
@@ -55,10 +55,20 @@ func (f Filter) String() string {
 }
 
 // EarlyFilters is how many filters PID 1 has, and LateFilters how many the command has besides.
-func (p *Plan) EarlyFilters() int { return len(p.Filters) - p.LateFilters() }
+func (p *Plan) EarlyFilters() (n int) {
+	for _, f := range p.Filters {
+		if !f.Late {
+			n++
+		}
+	}
+	return n
+}
 
 // LateFilters is how many filters the command's process loads itself.
 func (p *Plan) LateFilters() (n int) {
+	if p.Watch != authority.WatchNone {
+		return 1 // the watching one, which has what the others say
+	}
 	for _, f := range p.Filters {
 		if f.Late {
 			n++
@@ -92,7 +102,7 @@ func (p *planner) filter() {
 		p.refuse("spec.run.seccomp.profile", err.Error(), "")
 		return
 	}
-	p.load(Filter{Name: p.base(), By: "profile", Program: prog}, "the seccomp profile "+p.base())
+	p.load(Filter{Name: p.base(), By: "profile", Program: prog}, "the seccomp profile "+p.base(), a)
 	more := p.a.Filters
 	if p.base() != p.a.Syscalls {
 		policy, err := seccomp.Profile(p.a.Syscalls)
@@ -106,13 +116,42 @@ func (p *planner) filter() {
 		p.late(f, a)
 	}
 	p.stack()
+	p.watch()
 }
 
 // load adds a filter to the table.
-func (p *planner) load(f Filter, what string) {
+func (p *planner) load(f Filter, what string, a *sysabi.Arch) {
 	p.p.Filters = append(p.p.Filters, f)
+	loaded := f.Program
+	if p.a.Watch != authority.WatchNone {
+		prog, err := deferred(f, a)
+		if err != nil {
+			p.refuse("spec.run.seccomp.reportRefusals", f.Name+": "+err.Error(), "")
+			return
+		}
+		loaded, what = prog.Bytes(), what+", which leaves its answers to a later one"
+	}
 	p.b.do("loading "+what, "seccomp", table.Flags(sysabi.SECCOMP_SET_MODE_FILTER, "SECCOMP_SET_MODE_FILTER"), noFlags,
-		table.Filter(f.Program, fmt.Sprintf("{%s, %d instructions}", f.Name, f.Instructions())))
+		table.Filter(loaded, fmt.Sprintf("{%s, %d instructions}", f.Name, len(loaded)/seccomp.InstructionSize)))
+}
+
+// deferred is what PID 1 gets of a filter when the command is watched. A profile also lets the watching filter be loaded, which that one
+// then refuses to everybody after it.
+func deferred(f Filter, a *sysabi.Arch) (seccomp.Program, error) {
+	var prog seccomp.Program
+	var err error
+	if f.By == "profile" {
+		var policy *seccomp.Policy
+		if policy, err = seccomp.Profile(f.Name); err == nil {
+			prog, err = seccomp.Compile(policy.WithRule(seccomp.Rule{Names: []string{"seccomp"}, Else: seccomp.Allow}), a)
+		}
+	} else {
+		prog, err = seccomp.ParseProgram(f.Program)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return prog.Deferred()
 }
 
 // late adds a filter that the command's process loads.
@@ -129,9 +168,7 @@ func (p *planner) late(f authority.Filter, a *sysabi.Arch) {
 			p.refuse(from, err.Error(), "")
 			return
 		}
-		if policy.ExecOnce {
-			out.Policy = policy
-		}
+		out.Policy = policy
 	}
 	if err := prog.Check(); err != nil {
 		p.refuse(from, f.Name+": the kernel would not take it: "+err.Error(), "cellos seccomp check says more")
@@ -169,6 +206,63 @@ func cannotStart(prog seccomp.Program, policy *seccomp.Policy, a *sysabi.Arch) (
 		}
 	}
 	return "", ""
+}
+
+// watch makes sure that the filters can be answered for by the supervisor. Every filter then refuses as before, but leaves the answer to
+// one more, which is loaded last and hands the call over; should nobody listen, the call gets ENOSYS.
+func (p *planner) watch() {
+	p.p.Watch = p.a.Watch
+	if p.a.Watch == authority.WatchNone {
+		return
+	}
+	var programs []seccomp.Program
+	for _, f := range p.p.Filters {
+		prog, err := seccomp.ParseProgram(f.Program)
+		if err == nil {
+			_, err = seccomp.Watch(prog)
+		}
+		if err != nil {
+			p.refuse("spec.run.seccomp.reportRefusals", f.Name+": "+err.Error(), "leave it out")
+			return
+		}
+		programs = append(programs, prog)
+	}
+	// 64: what execve once adds to two policies.
+	if prog, err := seccomp.Watch(programs...); p.a.Watch == authority.WatchRefused && (err != nil || len(prog) > seccomp.MaxInstructions-64) {
+		if err == nil {
+			err = fmt.Errorf("the filters together have %d instructions; %d can be watched", len(prog), seccomp.MaxInstructions-64)
+		}
+		p.refuse("spec.run.seccomp.reportRefusals", err.Error(), "leave it out, or use shorter filters")
+	}
+}
+
+// watched expects of every probe that a filter refuses what the early filters answer while they leave the answer to the watching one, which PID 1
+// does not have.
+func (p *planner) watched() {
+	a, ok := sysabi.ArchByName(p.h.Arch)
+	if p.a.Watch == authority.WatchNone || !ok {
+		return
+	}
+	var programs []seccomp.Program
+	for _, f := range p.p.Filters {
+		if prog, err := seccomp.ParseProgram(f.Program); err == nil && !f.Late {
+			programs = append(programs, prog)
+		}
+	}
+	for i := range p.p.Boot.Probes {
+		x := &p.p.Boot.Probes[i]
+		nr, ok := a.Number(x.Call)
+		if !ok {
+			continue // expects ENOSYS already
+		}
+		d := seccomp.Data{NR: uint32(nr), Arch: a.Audit()}
+		for n, o := range x.Args {
+			d.Args[n] = o.Value // that of a pointer does not matter: no filter looks at one
+		}
+		if verdict, _, err := seccomp.Strictest(d, programs...); err == nil && verdict != seccomp.Allow {
+			x.Want = enosys
+		}
+	}
 }
 
 // stack refuses more filters than the kernel takes.

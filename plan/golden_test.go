@@ -52,6 +52,7 @@ func goldens() []golden {
 		{name: "group", host: lacks(func(h *Host) { h.Cgroups = delegated }), grants: mode("empty"), run: `"limits":{"memoryMaxBytes":67108864,"cpuMax":{"quotaMicros":50000}}`},
 		{name: "root-group", host: func() Host { h := rootful(); h.Cgroups = versionOne; return h }(), grants: mode("empty"), run: `"limits":{"memoryMaxBytes":1048577,"processes":7}`},
 		{name: "profiles", host: machine(), run: `"seccomp":{"profile":"baseline+net-none"}`, grants: mode("empty")},
+		{name: "watched", host: machine(), run: `"seccomp":{"profile":"strict","reportRefusals":true}`, grants: mode("write")},
 		{name: "strict", host: machine(), run: `"seccomp":{"profile":"strict+net-none"}`, grants: mode("empty")},
 		{name: "filters", host: rootful(), run: `"seccomp":{"profile":"strict","file":"/etc/cell/scanner.yaml"}`, grants: mode("write"), filters: []authority.Filter{
 			{Name: "/etc/cell/scanner.yaml", From: "spec.run.seccomp.file", Policy: policy("hardened+net-none").Without("mkdir")},

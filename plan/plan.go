@@ -34,6 +34,7 @@ type Plan struct {
 	Work       authority.Work
 	Profile    string   // seccomp profile
 	Filters    []Filter // seccomp filters on the command, in the order in which they are loaded
+	Watch      authority.Watch
 }
 
 // IDs says who the command is.
@@ -170,5 +171,6 @@ func (p *planner) build() {
 	p.filter()
 	p.start()
 	p.probes()
+	p.watched()
 	p.says()
 }

@@ -3,6 +3,8 @@ package plan
 import (
 	"fmt"
 	"strings"
+
+	"cellos.io/cellos/authority"
 )
 
 // Text prints the plan for people: what the command can and cannot do, what will be measured, and the steps.
@@ -10,6 +12,12 @@ func (p *Plan) Text() []byte {
 	b := append([]byte(p.Words()), "\nsystem call filters, in the order in which they are loaded; of their answers the strictest counts\n"...)
 	for _, f := range p.Filters {
 		b = fmt.Appendf(b, "  %s\n", f)
+	}
+	switch p.Watch {
+	case authority.WatchRefused:
+		b = append(b, "  watch: what these refuse is handed to the supervisor, which gives their answer and counts it\n"...)
+	case authority.WatchEvery:
+		b = append(b, "  watch: every call is handed to the supervisor, which gives the answer of these and counts it\n"...)
 	}
 	b = append(b, "\nsteps:\n"...)
 	for _, h := range p.Handed {
@@ -70,6 +78,7 @@ type Report struct {
 	Mounts     []ReportMount    `json:"mounts"`
 	Seccomp    string           `json:"seccompProfile"`
 	Filters    []ReportFilter   `json:"seccompFilters"`
+	Watched    bool             `json:"seccompWatched"`
 	Steps      []ReportStep     `json:"steps"`
 }
 
@@ -139,6 +148,7 @@ func (p *Plan) Report() Report {
 	for _, m := range p.Mounts {
 		r.Mounts = append(r.Mounts, ReportMount{m.At, m.Type, m.Attr.Options()})
 	}
+	r.Watched = p.Watch != authority.WatchNone
 	for _, f := range p.Filters {
 		r.Filters = append(r.Filters, ReportFilter{f.Name, f.By, f.Instructions(), f.Digest(), f.Late, f.Once()})
 	}

@@ -24,7 +24,7 @@ func (p *planner) setID() {
 		p.refuse("", "compiling the filter against set-user-ID files: "+err.Error(), "")
 		return
 	}
-	p.load(Filter{Name: "set-id", By: "cellos", Program: prog.Bytes()}, "the filter against set-user-ID files")
+	p.load(Filter{Name: "set-id", By: "cellos", Program: prog.Bytes()}, "the filter against set-user-ID files", a)
 }
 
 // writesOnHost reports whether a granted tree of the host is shown for writing.

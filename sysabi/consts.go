@@ -121,6 +121,7 @@ const (
 	SECCOMP_SET_MODE_FILTER     = 1
 	SIG_SETMASK                 = 2
 	SIGKILL                     = 9
+	SIGSYS                      = 31
 	KEYCTL_JOIN_SESSION_KEYRING = 1
 
 	AF_UNIX      = 1

@@ -30,6 +30,9 @@ func (c *processCell) Destroy() cell.Residue {
 		if c.conn != nil {
 			c.conn.Close()
 		}
+		if err := c.watch.close(); err != nil {
+			errs = append(errs, err.Error())
+		}
 		for _, f := range []*os.File{c.changes, c.terminal} {
 			if f != nil {
 				f.Close()

@@ -12,33 +12,36 @@ import (
 	"strconv"
 	"time"
 
+	"cellos.io/cellos/authority"
 	"cellos.io/cellos/cell"
 	"cellos.io/cellos/cellinit"
 	"cellos.io/cellos/plan"
-	"cellos.io/cellos/seccomp"
 	"cellos.io/cellos/sysabi"
 )
 
 // lateFilters gives the command's process the filters that it loads itself. Those that allow execve once are compiled for three
-// addresses that nobody but this process and PID 1 knows, and that are gone after the execve.
-func lateFilters(p *plan.Plan, b *cellinit.Boot) error {
-	for _, f := range p.Filters {
-		if !f.Late {
-			continue
+// addresses that nobody but this process and PID 1 knows, and that are gone after the execve. The filters of a watched command are
+// joined to one.
+func (c *processCell) lateFilters(b *cellinit.Boot) error {
+	p := c.plan
+	if p.LateFilters() == 0 {
+		return nil
+	}
+	a, _ := sysabi.ArchByName(p.Arch)
+	list, err := programs(p, a, &b.Exec)
+	if err != nil {
+		return err
+	}
+	if p.Watch != authority.WatchNone {
+		c.watch.programs = list
+		f, err := c.watch.watching(p.Watch, a)
+		b.Filters = []cellinit.LateFilter{f}
+		return err
+	}
+	for i, f := range p.Filters {
+		if f.Late {
+			b.Filters = append(b.Filters, cellinit.LateFilter{Program: list[i].Bytes()})
 		}
-		prog := f.Program
-		if f.Once() {
-			if b.Exec == ([3]uint64{}) {
-				b.Exec = secretAddresses()
-			}
-			a, _ := sysabi.ArchByName(p.Arch)
-			q, err := seccomp.Compile(f.Policy.WithExecOnce(b.Exec[0], b.Exec[1], b.Exec[2]), a)
-			if err != nil {
-				return fmt.Errorf("compiling the filter %s: %w", f.Name, err)
-			}
-			prog = q.Bytes()
-		}
-		b.Filters = append(b.Filters, cellinit.LateFilter{Program: prog})
 	}
 	return nil
 }
@@ -76,6 +79,9 @@ func (c *processCell) awaitFilters(ctx context.Context) (pid int, err error) {
 	}
 	switch m := msg.(type) {
 	case cellinit.Loaded:
+		if c.plan.Watch != authority.WatchNone {
+			return m.PID, c.watch.listen(m)
+		}
 		return m.PID, nil
 	case cellinit.Failed:
 		return 0, hinted{&cell.StartError{Path: c.plan.Boot.Candidates[0], Stage: m.Stage.String(), Err: m.Errno},

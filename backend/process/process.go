@@ -29,13 +29,16 @@ import (
 type Backend struct {
 	// Ahead, when given, is used for the first cell that fits it. It stays the caller's to close.
 	Ahead *Ahead
+	// Calls, when given, is told of every system call that the supervisor answers, before it does; see authority.Watch. It is called
+	// by one goroutine at a time, and the command waits meanwhile.
+	Calls func(cell.Call)
 }
 
 var _ cell.Backend = Backend{}
 
 // Build builds the cell and returns when its first process stands, before anything is measured. Cancelling the context ends it.
 func (b Backend) Build(ctx context.Context, p *plan.Plan, s cell.Streams) (cell.Cell, error) {
-	c := &processCell{plan: p}
+	c := &processCell{plan: p, watch: watch{tell: b.Calls}}
 	if err := c.start(s, b.Ahead); err != nil {
 		c.Destroy()
 		return nil, err
@@ -60,6 +63,8 @@ type processCell struct {
 	proc *spawn.Process
 	conn *cellinit.Conn
 
+	watch watch // where the plan asks for it
+
 	changes, terminal *os.File
 	started           time.Time
 	own               map[string]string // the supervisor's namespaces
@@ -80,7 +85,7 @@ func (c *processCell) start(s cell.Streams, ahead *Ahead) (err error) {
 	if c.conn, err = h.control(c.plan.LateFilters() > 0); err != nil {
 		return err
 	}
-	b, err := boot(c.plan)
+	b, err := c.boot()
 	if err != nil {
 		return err
 	}

@@ -12,12 +12,12 @@ import (
 
 	"cellos.io/cellos/cell"
 	"cellos.io/cellos/cellinit"
-	"cellos.io/cellos/plan"
 	"cellos.io/cellos/sysabi"
 )
 
 // boot is what PID 1 is told first.
-func boot(p *plan.Plan) (cellinit.Boot, error) {
+func (c *processCell) boot() (cellinit.Boot, error) {
+	p := c.plan
 	a, _ := sysabi.ArchByName(p.Arch)
 	b := cellinit.Boot{TTY: p.Boot.Terminal, Candidates: p.Boot.Candidates}
 	for _, x := range p.Boot.Probes {
@@ -38,7 +38,7 @@ func boot(p *plan.Plan) (cellinit.Boot, error) {
 		}
 		b.Probes = append(b.Probes, q)
 	}
-	return b, lateFilters(p, &b)
+	return b, c.lateFilters(&b)
 }
 
 // unknownCall is a number that no kernel knows yet: between the last one in use and the x32 bit.

@@ -37,7 +37,7 @@ const adhocLifetime = 24 * time.Hour
 
 func grantFlagNames() []string {
 	return []string{"--read", "--write", "--exec", "--workdir", "--env", "--memory", "--cpus", "--pids", "--nofile", "--file-size", "--scratch",
-		"--output", "--time", "--grace", "--seccomp", "--user", "--tty", "--hostname", "--name", "--net", "--time-namespace", "--file"}
+		"--output", "--time", "--grace", "--seccomp", "--report-refusals", "--user", "--tty", "--hostname", "--name", "--net", "--time-namespace", "--file"}
 }
 
 // register adds the flags to a set.
@@ -110,6 +110,7 @@ func (g *grants) register(set *flag.FlagSet, env environment) {
 	yes := func(name string, to *bool) {
 		set.BoolFunc(name, "", func(v string) (err error) { g.set = true; *to, err = strconv.ParseBool(v); return err })
 	}
+	yes("report-refusals", &g.seccomp.ReportRefusals)
 	yes("tty", &g.tty)
 	yes("t", &g.tty)
 	yes("time-namespace", &g.clocks)

@@ -75,7 +75,7 @@ func (g *grants) flagOf(p string) string {
 		{"spec.run.limits.memoryMaxBytes", "--memory"}, {"spec.run.limits.cpuMax", "--cpus"}, {"spec.run.limits.processes", "--pids"},
 		{"spec.run.limits.openFiles", "--nofile"}, {"spec.run.limits.fileSizeBytes", "--file-size"}, {"spec.run.limits.scratchBytes", "--scratch"},
 		{"spec.run.limits.outputBytes", "--output"}, {"spec.run.limits.gracefulShutdownSeconds", "--grace"}, {"spec.run.timeoutMs", "--time"},
-		{"spec.lifetime", "--time"}, {"spec.run.seccomp", "--seccomp"}, {"spec.run.user", "--user"}, {"spec.run.environment", "--env"},
+		{"spec.lifetime", "--time"}, {"spec.run.seccomp.reportRefusals", "--report-refusals"}, {"spec.run.seccomp", "--seccomp"}, {"spec.run.user", "--user"}, {"spec.run.environment", "--env"},
 		{"spec.run.hostname", "--hostname"}, {"spec.run.workingDirectory", "--workdir"}, {"spec.authority.filesystem.workingDirectory", "--workdir"},
 		{"spec.run.argv", "the command"}, {"spec.id", "--name"},
 	} {

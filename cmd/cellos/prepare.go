@@ -7,6 +7,7 @@ import (
 
 	"cellos.io/cellos/admission"
 	"cellos.io/cellos/authority"
+	"cellos.io/cellos/cell"
 	"cellos.io/cellos/document"
 	"cellos.io/cellos/evidence/keys"
 	"cellos.io/cellos/host"
@@ -27,6 +28,7 @@ type asked struct {
 
 	from     *configuration     // of the drop-in; nil: none
 	decision admission.Decision // on the document
+	calls    func(cell.Call)    // told of every system call that the supervisor answers; may be nil
 }
 
 // readAsked takes the document from a file, or makes it from the flags and the command behind "--".

@@ -50,6 +50,7 @@ Limits:
   --output 1MiB           standard output and error together
   --seccomp PROFILE       hardened (default), strict (computation only), baseline (weaker); +net-none, +debug
   --seccomp FILE          narrow the profile further by a policy or a program: cellos help seccomp
+  --report-refusals       say which system calls were refused, by which filter, and what would allow them
 
 Record:
   --file DOCUMENT         the same as DOCUMENT
@@ -122,8 +123,10 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 	}
 	signals := <-listening
 	defer signal.Stop(signals)
+	watched := a.watched(p)
 	end := supervisor.Run{
-		Document: a.doc, Bytes: a.data, Authority: auth, Plan: p, Backend: process.Backend{Ahead: ahead},
+		Document: a.doc, Bytes: a.data, Authority: auth, Plan: p, Backend: process.Backend{Ahead: ahead, Calls: watched.call},
+		Meters:  []supervisor.Meter{watched},
 		Streams: stream.Ends{In: env.in, Out: env.out, Err: env.err},
 		Signals: signals,
 		Stop:    stop,
@@ -131,6 +134,7 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 		Signer: key, Durable: a.durable,
 		Trust: a.trust(), Admitted: a.admitted(),
 	}.Do(context.Background())
+	watched.say(ui)
 	tell(end, auth, p, env.vars.Text(variable.SearchPath), ui)
 	if end.Code == 0 {
 		return nil
@@ -186,7 +190,7 @@ func sinks(events string, env environment) ([]evidence.Output, error) {
 func tell(end supervisor.End, auth *authority.Authority, p *plan.Plan, search string, ui *console) {
 	if end.Err == nil {
 		if end.Code == 128+int(syscall.SIGSYS) {
-			ui.hint("SIGSYS is how the kernel ends a process for a system call of another architecture; the profile is " + p.Profile)
+			sigsys(p, ui)
 		}
 		return
 	}
