@@ -273,3 +273,28 @@ func readPublic(text string) (publicKey, error) {
 	sum := sha256.Sum256(block.Bytes) // docs/evidence-format.md, section 2
 	return publicKey{"sha256:" + hex.EncodeToString(sum[:16]), k.(ed25519.PublicKey)}, nil
 }
+
+// TestDurable: with --durable everything that the record has is synced before the command's first instruction, every event and every name.
+func TestDurable(t *testing.T) {
+	each(t, func(t *testing.T, u user) {
+		if _, err := exec.LookPath("strace"); err != nil {
+			t.Skip("needs strace")
+		}
+		b := newBench(t, u)
+		for _, flags := range [][]string{nil, {"--durable"}} {
+			c := b.command(append(append([]string{"run"}, flags...), "--", "true")...)
+			c.Path, c.Args = "/usr/bin/strace", append([]string{"strace", "-f", "-y", "-e", "trace=fsync"}, c.Args...)
+			r := b.run(c)
+			if r.code != 0 {
+				t.Skipf("needs a tracer that may trace: %s", r.err)
+			}
+			synced := func(suffix string) int { return strings.Count(r.err, suffix+">") }
+			dir := runsOf(t, b)[0].Path
+			for name, least := range map[string]int{dir + "/events.jsonl": 10, dir + "/document": 1, dir + "/plan.txt": 1, dir: 1, filepath.Dir(dir): 1} {
+				if got := synced(name); (got >= least) != (flags != nil) {
+					t.Errorf("%v: %s synced %d times\n%s", flags, name, got, r.err)
+				}
+			}
+		}
+	})
+}

@@ -81,6 +81,11 @@ func (l *life) command(ctx context.Context) error {
 	if err := l.events.Sync(); err != nil {
 		return err
 	}
+	if l.Durable {
+		if err := l.dir.Sync(); err != nil {
+			return err
+		}
+	}
 	var joint *terminal.Joint
 	if t := l.cell.Terminal(); t != nil {
 		var err error

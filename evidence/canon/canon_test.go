@@ -1,6 +1,7 @@
 package canon
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -114,4 +115,27 @@ func FuzzAppend(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestOrdinary compares with a look at each byte.
+func TestOrdinary(t *testing.T) {
+	special := func(c byte) bool { return c < 0x20 || c == '"' || c == '\\' || c >= 0x80 }
+	for at := range 8 {
+		for c := range 256 {
+			for _, fill := range []byte{' ', '!', '#', '[', ']', 'a', 0x7f, 0x21, '"', 0x1f, 0x80} {
+				var b [8]byte
+				want := true
+				for i := range b {
+					b[i] = fill
+					if i == at {
+						b[i] = byte(c)
+					}
+					want = want && !special(b[i])
+				}
+				if got := ordinary(binary.LittleEndian.Uint64(b[:])); got != want {
+					t.Fatalf("%q: %v", b, got)
+				}
+			}
+		}
+	}
 }

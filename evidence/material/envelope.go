@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,6 +17,7 @@ func AppendPAE(dst, payload []byte) []byte { return AppendPAEOf(dst, PayloadType
 
 // AppendPAEOf does, for a payload of any type.
 func AppendPAEOf(dst []byte, payloadType string, payload []byte) []byte {
+	dst = slices.Grow(dst, len("DSSEv1 ")+len(payloadType)+len(payload)+42)
 	dst = append(dst, "DSSEv1 "...)
 	dst = strconv.AppendInt(dst, int64(len(payloadType)), 10)
 	dst = append(dst, " "+payloadType+" "...)
@@ -123,15 +125,21 @@ func signatures(value []byte) ([]Signature, error) {
 // could be spelled in another way: no line breaks, no spare bits.
 func decode(s string) ([]byte, error) {
 	enc := base64.StdEncoding
-	if strings.ContainsAny(s, "-_") {
+	if strings.IndexByte(s, '-') >= 0 || strings.IndexByte(s, '_') >= 0 {
 		enc = base64.URLEncoding
 	}
-	if strings.ContainsAny(s, "\r\n") {
+	if strings.IndexByte(s, '\n') >= 0 || strings.IndexByte(s, '\r') >= 0 {
 		return nil, errors.New("not base64: a line break")
 	}
-	b, err := enc.Strict().DecodeString(s)
+	b, err := enc.DecodeString(s)
 	if err != nil {
 		return nil, errors.New("not base64")
+	}
+	if len(b) > 0 { // Encoding.Strict says the same, and copies the alphabet each time
+		var last [4]byte
+		if string(enc.AppendEncode(last[:0], b[(len(b)-1)/3*3:])) != s[len(s)-4:] {
+			return nil, errors.New("not base64")
+		}
 	}
 	return b, nil
 }

@@ -129,9 +129,21 @@ func (d *Dir) RemoveScratch() error {
 	return nil
 }
 
-// Sync makes the names in the directory, and its own name, survive a crash of the machine.
+// Sync makes what was written with WriteFile, the names in the directory, its own name, and that of the folder of all runs survive a crash of the
+// machine. The event file is synced by its sink.
 func (d *Dir) Sync() error {
-	for _, p := range []string{d.path, filepath.Dir(d.path)} {
+	list, err := os.ReadDir(d.path)
+	if err != nil {
+		return fmt.Errorf("syncing the run directory: %w", err)
+	}
+	var paths []string
+	for _, e := range list {
+		if e.Type().IsRegular() && e.Name() != EventsFile {
+			paths = append(paths, filepath.Join(d.path, e.Name()))
+		}
+	}
+	runs := filepath.Dir(d.path)
+	for _, p := range append(paths, d.path, runs, filepath.Dir(runs)) {
 		f, err := os.Open(p)
 		if err == nil {
 			err = errors.Join(f.Sync(), f.Close())
