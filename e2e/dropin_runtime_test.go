@@ -1,0 +1,224 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// runtimePending are stored runs of features that are not there yet, and what brings them.
+func runtimePending() map[string]string {
+	pending := map[string]string{}
+	for what, ids := range map[string]string{
+		"secrets": `cli-secret-usage secret-env secret-env-missing secret-env-empty secret-file secret-file-symlink secret-runtime secret-runtime-modes vault-env vault-leased vault-login-body
+			vault-config oidc-identity`,
+		"exports": `cli-validate export-local export-local-exists export-symlink-source export-missing export-linked-destination export-relative export-stops export-after-failure
+			export-http export-http-retry export-http-final export-http-attempts-zero export-two-targets export-s3 export-target-unconfigured`,
+		"sinks": `jsonl-unwritable dlq-captures dlq-unredacted dlq-unusable redact-defaults nats-down nats-down-required nats-noop-beats-required nats-no-stream signing-incomplete nats-stream`,
+	} {
+		for id := range strings.FieldsSeq(ids) {
+			pending[id] = what
+		}
+	}
+	return pending
+}
+
+// A runCase is a line of runtime.jsonl. The README beside it says what its members mean.
+type runCase struct {
+	ID       string
+	Args     []string
+	Document json.RawMessage
+	Env      map[string]string
+	As       string
+	Stdin    json.RawMessage
+	Files    map[string]json.RawMessage
+	FDs      []int
+	HTTP     []httpStep
+	Nats     *json.RawMessage
+	Signal   *struct {
+		Name       string
+		WhenStdout string `json:"when_stdout"`
+	}
+	Upstream, Ours map[string]json.RawMessage
+}
+
+// TestDropinRuns drives every stored run through the program.
+func TestDropinRuns(t *testing.T) {
+	text, err := os.ReadFile("testdata/dropin/runtime.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pending := runtimePending()
+	each(t, func(t *testing.T, u user) {
+		n := 0
+		for line := range bytes.Lines(text) {
+			n++
+			var head runCase
+			if err := json.Unmarshal(line, &head); err != nil {
+				t.Fatal(err)
+			}
+			if pending[head.ID] != "" || (head.As == "nobody") != (u.uid != 0) && os.Getuid() == 0 {
+				continue
+			}
+			t.Run(head.ID, func(t *testing.T) { runStored(t, u, line) })
+		}
+		if n < 100 {
+			t.Errorf("only %d runs", n)
+		}
+	})
+}
+
+func runStored(t *testing.T, u user, line []byte) {
+	d := newDropin(t, u)
+	var c runCase
+	if err := json.Unmarshal(line, &c); err != nil {
+		t.Fatal(err)
+	}
+	web := serveSteps(t, c.HTTP)
+	token := fmt.Sprintf("9%09d.%d", rand.IntN(1e9), os.Getpid())
+	replaced := strings.NewReplacer("{W}", d.dir, "{BIN}", binary, "{TOKEN}", token, "{HTTP}", web.address).Replace(string(line))
+	c = runCase{}
+	if err := json.Unmarshal([]byte(replaced), &c); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range c.Files {
+		d.put(name, content)
+	}
+	body := c.Document
+	var whole string
+	if json.Unmarshal(c.Document, &whole) == nil && len(c.Document) > 0 {
+		body = []byte(whole)
+	}
+	args := c.Args
+	if c.Document != nil {
+		d.write("spec.json", string(body), 0o644)
+		if args == nil {
+			args = []string{filepath.Join(d.dir, "spec.json")}
+		}
+	}
+	env := []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "NO_COLOR=1"}
+	for k, v := range c.Env {
+		env = append(env, k+"="+v)
+	}
+	if p, set := c.Env["PATH"]; set {
+		env[0] = "PATH=" + p
+	}
+	cmd := d.supervisor(env, args...)
+	cmd.Stdin = strings.NewReader(c.input(body))
+	for _, n := range c.FDs {
+		null, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer null.Close()
+		for len(cmd.ExtraFiles) < n-2 {
+			cmd.ExtraFiles = append(cmd.ExtraFiles, null)
+		}
+	}
+	if c.Signal != nil {
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for s := bufio.NewScanner(out); s.Scan() && !strings.Contains(s.Text(), c.Signal.WhenStdout); {
+		}
+		cmd.Process.Signal(map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP}[c.Signal.Name])
+		cmd.Wait()
+		c.check(t, d, result{code: cmd.ProcessState.ExitCode()}, web, token)
+		return
+	}
+	c.check(t, d, d.run(cmd), web, token)
+}
+
+// input is what the program reads on standard input.
+func (c runCase) input(document []byte) string {
+	var text string
+	if json.Unmarshal(c.Stdin, &text) == nil {
+		return text
+	}
+	if len(c.Stdin) > 0 {
+		return string(document)
+	}
+	return ""
+}
+
+// put makes a file of a case.
+func (d *dropin) put(name string, content json.RawMessage) {
+	d.t.Helper()
+	var f struct {
+		Text, Base64, Symlink, Mode string
+		Dir                         bool
+		Copies                      int
+	}
+	if json.Unmarshal(content, &f.Text) != nil {
+		if err := json.Unmarshal(content, &f); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	mode, err := strconv.ParseUint(f.Mode, 8, 32)
+	if err != nil {
+		mode = 0o644
+	}
+	path := filepath.Join(d.dir, name)
+	switch {
+	case f.Dir, f.Symlink != "":
+		d.write(filepath.Join(filepath.Dir(name), ".made"), "", 0o644) // the folders above
+		os.Remove(filepath.Join(filepath.Dir(path), ".made"))
+		if f.Symlink != "" {
+			err = os.Symlink(f.Symlink, path)
+		} else if err = os.MkdirAll(path, 0o755); err == nil {
+			d.own(path)
+		}
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		if f.Dir && f.Mode != "" {
+			os.Chmod(path, os.FileMode(mode))
+		}
+	default:
+		if f.Base64 != "" {
+			raw, err := base64.StdEncoding.DecodeString(f.Base64)
+			if err != nil {
+				d.t.Fatal(err)
+			}
+			f.Text = string(raw)
+		}
+		d.write(name, strings.Repeat(f.Text, max(f.Copies, 1)), os.FileMode(mode))
+	}
+}
+
+// survivors counts the processes whose command line holds the token. The kernel ends the processes of a cell before its supervisor can
+// know; those of a program that leaves some behind would be there for minutes.
+func survivors(token string) (n int) {
+	procs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, p := range procs {
+		line, err := os.ReadFile(p + "/cmdline")
+		if err == nil && strings.Contains(string(line), token) && p != fmt.Sprintf("/proc/%d", os.Getpid()) {
+			n++
+		}
+	}
+	return n
+}
+
+// waitFor gives the machine time to do what was promised; the promise is what is tested, not the time.
+func waitFor(done func() bool) bool {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if done() {
+			return true
+		}
+	}
+	return done()
+}
