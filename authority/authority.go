@@ -26,6 +26,8 @@ type Authority struct {
 	Limits   Limits     // how much
 	Network  []Rule     // names and ports that may be reached; empty means none
 	Secrets  []string   // names of the secrets that are delivered
+	Delivery string     // how: document.DeliverEnv, …
+	Identity *Identity  // nil: the command has no workload identity
 	Exports  []Artifact // files that leave the cell
 	Demands  []Demand   // further things that the document asks of a backend
 	Clocks   bool       // a time namespace of its own
@@ -129,6 +131,12 @@ type Rule struct {
 	Port     uint16
 	Protocol string // "" if the document names none
 	From     string // spec.authority.egressRules[2]
+}
+
+// An Identity is a credential that says who the workload is. It is delivered as the secret SecretRef.
+type Identity struct {
+	Audience, SecretRef string
+	TTL                 time.Duration // at most the cell's
 }
 
 // An Artifact is a file that leaves the cell at its end.

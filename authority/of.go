@@ -34,6 +34,7 @@ func Of(doc *document.Document, at Place) (*Authority, error) {
 	}
 	errs := []error{a.work(s, at), a.files(s.Authority.Filesystem)}
 	a.command(s)
+	a.secrets(s)
 	a.limits(s.Run)
 	a.network(&s.Authority)
 	a.exports(s.Export)
@@ -67,6 +68,19 @@ func (a *Authority) command(s *document.Spec) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		a.Command.Env = append(a.Command.Env, Variable{name, env[name]})
+	}
+}
+
+func (a *Authority) secrets(s *document.Spec) {
+	a.Delivery = document.DeliverEnv
+	if s.Run != nil {
+		a.Delivery = s.Run.SecretDelivery
+	}
+	if i := s.Identity; i != nil {
+		a.Identity = &Identity{Audience: i.Audience, SecretRef: i.SecretRef, TTL: a.Limits.Lifetime}
+		if i.TTLSeconds != nil {
+			a.Identity.TTL = time.Duration(*i.TTLSeconds) * time.Second
+		}
 	}
 }
 
@@ -187,7 +201,6 @@ func (a *Authority) demands(s *document.Spec) {
 	}{
 		{s.Ingress != nil && (s.Ingress.Git != nil || s.Ingress.OCIImage != nil), Demand{"spec.ingress", "fetching inputs"}},
 		{s.Environment != nil, Demand{"spec.environment", "running in an image"}},
-		{s.Identity != nil, Demand{"spec.identity", "delivering an identity"}},
 		{s.Authority.AuthorityDerivation != nil, Demand{"spec.authority.authorityDerivation", "checking a derivation token"}},
 		{s.Authority.DNSAuthority != nil, Demand{"spec.authority.dnsAuthority", "resolving names"}},
 		{s.Authority.CDNAuthority != nil, Demand{"spec.authority.cdnAuthority", "reaching content networks"}},

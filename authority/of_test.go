@@ -34,6 +34,7 @@ func plain() Authority {
 		Syscalls: "hardened",
 		Limits: Limits{Lifetime: time.Minute, Wall: time.Minute, WallFrom: "spec.lifetime.ttlSeconds",
 			Processes: 4096, Scratch: 1 << 30},
+		Delivery: "runtimeLeasedBroker",
 	}
 }
 
@@ -45,7 +46,7 @@ func TestOf(t *testing.T) {
 		change               func(a *Authority)
 	}{
 		{"defaults", "", "", "", func(*Authority) {}},
-		{"no run", "", "", "-", func(a *Authority) { a.Command.Argv = nil }},
+		{"no run", "", "", "-", func(a *Authority) { a.Command.Argv, a.Delivery = nil, "env" }},
 		{"null filesystem", "", fs + "null", "", func(*Authority) {}},
 
 		{"terminal", "", "", `,"terminal":true`, func(a *Authority) { a.Command.Terminal = true }},
@@ -95,6 +96,10 @@ func TestOf(t *testing.T) {
 			a.Network = []Rule{{"a.example", 443, "tls", "spec.authority.egressRules[0]"}, {"b.example", 53, "", "spec.authority.egressRules[1]"}}
 		}},
 		{"secrets", "", `"secretRefs":["one","two"]`, "", func(a *Authority) { a.Secrets = []string{"one", "two"} }},
+		{"delivery", "", `"secretRefs":["one"]`, `,"secretDelivery":"env"`, func(a *Authority) { a.Secrets, a.Delivery = []string{"one"}, "env" }},
+		{"identity for a while", `,"identity":{"kind":"federatedOidc","provider":"p","audience":"a","secretRef":"s","ttlSeconds":9}`, `"secretRefs":["s"]`, "", func(a *Authority) {
+			a.Secrets, a.Identity = []string{"s"}, &Identity{"a", "s", 9 * time.Second}
+		}},
 		{"exports", `,"export":{"artifacts":[{"name":"n","path":"out/x"},{"name":"m","path":"/y","target":"t"}],"targets":[{"kind":"s3","name":"t","bucket":"b"}]}`, "", "", func(a *Authority) {
 			a.Exports = []Artifact{{"n", "out/x", "", "spec.export.artifacts[0]"}, {"m", "/y", "t", "spec.export.artifacts[1]"}}
 		}},
@@ -102,8 +107,8 @@ func TestOf(t *testing.T) {
 			`"telemetry":{"channel":"vsock-cbor","events":["proc.x"],"agentVersion":"1.0.0"}`, `"network":{}`, "", func(*Authority) {}},
 		{"demands", `,"ingress":{"git":{"url":"u"}},"environment":{"imageReference":"i"},"identity":{"kind":"federatedOidc","provider":"p","audience":"a","secretRef":"s"}`,
 			`"secretRefs":["s"]`, "", func(a *Authority) {
-				a.Secrets = []string{"s"}
-				a.Demands = []Demand{{"spec.ingress", "fetching inputs"}, {"spec.environment", "running in an image"}, {"spec.identity", "delivering an identity"}}
+				a.Secrets, a.Identity = []string{"s"}, &Identity{"a", "s", time.Minute}
+				a.Demands = []Demand{{"spec.ingress", "fetching inputs"}, {"spec.environment", "running in an image"}}
 			}},
 		{"an image as input", `,"ingress":{"ociImage":{"reference":"r"}}`, "", "", func(a *Authority) { a.Demands = []Demand{{"spec.ingress", "fetching inputs"}} }},
 		{"names", "", `"dnsAuthority":{"resolvers":[]},"cdnAuthority":{"providers":[]}`, "", func(a *Authority) {
@@ -189,8 +194,7 @@ func TestLookup(t *testing.T) {
 // change the authority, or be one of those that grant nothing.
 func TestEveryFieldIsHonouredOrListed(t *testing.T) {
 	nothing := map[string]bool{
-		"Run.SecretDelivery": true, // how the secrets, which are refused by name, would arrive
-		"Authority.Network":  true, // reserved: it has no fields (document.Network)
+		"Authority.Network": true, // reserved: it has no fields (document.Network)
 	}
 	base, err := Of(spec(t, "", "", ""), Place{WorkingDirectory: "/w"})
 	if err != nil {

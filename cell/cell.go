@@ -19,6 +19,7 @@ import (
 
 	"cellos.io/cellos/plan"
 	"cellos.io/cellos/seccomp"
+	"cellos.io/cellos/secret"
 )
 
 // A Backend builds cells.
@@ -27,9 +28,13 @@ type Backend interface {
 	Build(ctx context.Context, p *plan.Plan, s Streams) (Cell, error)
 }
 
-// Streams are the command's standard streams. The backend takes copies; the caller keeps its own. With a terminal in
-// the plan they are not used.
-type Streams struct{ In, Out, Err *os.File }
+// Streams are what a command is given besides its plan: the standard streams, and variables whose values no plan has. The backend takes
+// copies of the streams; the caller keeps its own. With a terminal in the plan they are not used. A backend that cannot add the variables
+// to the environment refuses plans with secrets.
+type Streams struct {
+	In, Out, Err *os.File
+	Secrets      []secret.Variable // not to be wiped before Build returned
+}
 
 // A Cell is one cell of a backend. Its methods may be called concurrently, except where the order above forbids it.
 type Cell interface {

@@ -93,7 +93,7 @@ func TestAccountsOfTheCell(t *testing.T) {
 
 // TestEveryReasonAtOnce: what is refused in the table and what is refused before it come together.
 func TestEveryReasonAtOnce(t *testing.T) {
-	a := read(t, `"workingDirectory":"/proc","limits":{"openFiles":5000,"memoryMaxBytes":4096}`, `"secretRefs":["s"],"filesystem":{"read":["/nowhere","/bin/sh",{"path":"/data","at":"/etc/ssl/inner"},{"path":"/data","at":"/.landlock"}]}`)
+	a := read(t, `"workingDirectory":"/proc","secretDelivery":"env","limits":{"openFiles":5000,"memoryMaxBytes":4096}`, `"secretRefs":["LD_PRELOAD"],"filesystem":{"read":["/nowhere","/bin/sh",{"path":"/data","at":"/etc/ssl/inner"},{"path":"/data","at":"/.landlock"}]}`)
 	h := machine().at(debian, a)
 	h.OpenMax, h.Landlock, h.Seccomp = 4096, 0, false
 	_, err := For(a, h)
@@ -102,7 +102,7 @@ func TestEveryReasonAtOnce(t *testing.T) {
 		got = append(got, r.Error())
 	}
 	want := []string{
-		"spec.authority.secretRefs[0]: delivering the secret s: not enforced by this backend yet",
+		"spec.authority.secretRefs[0]: a variable LD_PRELOAD would change how programs start",
 		"spec.run.limits.memoryMaxBytes: 4096 bytes are less than a cell needs to come to stand, which is 1 MiB",
 		"spec.run.limits.openFiles: 5000 is more than this host allows cellos, which is 4096",
 		"the kernel has no Landlock, or it is off",

@@ -35,6 +35,7 @@ type Plan struct {
 	Profile    string   // seccomp profile
 	Filters    []Filter // seccomp filters on the command, in the order in which they are loaded
 	Watch      authority.Watch
+	Exports    bool // files are read from the cell when the command has ended
 }
 
 // IDs says who the command is.
@@ -122,6 +123,7 @@ func For(a *authority.Authority, h Host) (*Plan, error) {
 		Arch:    h.Arch,
 		Limits:  a.Limits,
 		Work:    a.Work,
+		Exports: len(a.Exports) > 0,
 		Held:    Held{Changes: -1, Terminal: -1},
 	}}
 	p.demands()

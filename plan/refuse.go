@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"cellos.io/cellos/authority"
@@ -16,11 +17,11 @@ func (p *planner) demands() {
 	for _, r := range p.a.Network {
 		p.refuse(r.From, fmt.Sprintf("reaching %s port %d: %s", r.Host, r.Port, yet), "run without network: leave the rule out")
 	}
-	for i, s := range p.a.Secrets {
-		p.refuse(fmt.Sprintf("spec.authority.secretRefs[%d]", i), fmt.Sprintf("delivering the secret %s: %s", s, yet), "")
-	}
+	p.secrets()
 	for _, x := range p.a.Exports {
-		p.refuse(x.From, fmt.Sprintf("exporting %s: %s", x.Path, yet), "take the file from a folder that is granted for writing")
+		if slices.Contains(strings.Split(x.Path, "/"), "..") {
+			p.refuse(x.From, fmt.Sprintf("exporting %s: the path contains ..", x.Path), "name the file itself, absolute or below the working directory")
+		}
 	}
 	p.cgroup()
 	if n := p.a.Limits.OpenFiles; n > p.h.OpenMax {

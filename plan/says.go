@@ -45,6 +45,9 @@ func (p *planner) says() {
 		p.can(fmt.Sprintf("write in %s, which is empty at the start and dropped at the end", w), LayerMount, LayerLandlock)
 	}
 	for _, g := range a.Files {
+		if g.From == SecretsGrant("").From {
+			continue
+		}
 		s := map[bool]string{true: "read", false: "use"}[g.Access.Has(authority.CanRead)]
 		if g.Access.Has(authority.CanWrite) {
 			s = "read and change on the host"
@@ -77,6 +80,7 @@ func (p *planner) says() {
 		env = append(env, v.Name)
 	}
 	p.can("see the environment variables "+strings.Join(env, ", "), LayerFDs)
+	p.saysSecrets()
 	if a.Command.Terminal {
 		p.can("use a terminal of its own", LayerSession)
 	}
@@ -87,6 +91,10 @@ func (p *planner) says() {
 	}
 	if l.FileSize != 0 {
 		p.can(fmt.Sprintf("make files of up to %s", size(l.FileSize)), LayerLimits)
+	}
+
+	for _, x := range a.Exports {
+		p.can("have "+x.Path+" exported as "+x.Name+" when it succeeded", LayerWatch)
 	}
 
 	p.cannot("see or open any other file of the host", LayerMount, LayerLandlock)

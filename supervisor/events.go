@@ -19,20 +19,26 @@ import (
 )
 
 func (l *life) append(p evidence.Payload) error {
-	_, err := l.events.Append(evidence.SourceSupervisor, p)
+	e, err := l.events.Append(evidence.SourceSupervisor, p)
+	if e.Type == evidence.TypeStarted {
+		l.origin = e
+	}
 	return err
 }
 
-// opening writes what is known before anything is built.
+// scope writes what the document asks of the network.
+func (l *life) scope() error {
+	return l.all(append(slices.Clone(l.Admitted.Before), l.declared(l.Document.CanonicalDigest())...)...)
+}
+
+// opening writes what is known before the cell is measured.
 func (l *life) opening() error {
 	text := l.Plan.Text()
 	sum := sha256.Sum256(text)
 	if err := l.dir.WriteFile(record.PlanText, text); err != nil {
 		return err
 	}
-	list := append(slices.Clone(l.Admitted.Before), l.declared(l.Document.CanonicalDigest())...)
-	list = append(list, l.started()...)
-	return l.all(append(list, evidence.Plan{
+	return l.all(append(l.started(), evidence.Plan{
 		Backend:        l.Plan.Backend,
 		Profile:        l.Admitted.Profile,
 		SeccompProfile: l.Plan.Profile,
@@ -89,7 +95,7 @@ func (l *life) spawned() error {
 
 // closing writes how it ended, ends the cell, looks for what was left, and closes the chain.
 func (l *life) closing() {
-	phase := len(l.Authority.Command.Argv) > 0 && (l.ran || l.spawn != nil || l.err != nil)
+	phase := len(l.Authority.Command.Argv) > 0 && !l.withheld && (l.ran || l.spawn != nil || l.err != nil)
 	exit := l.exitCode()
 	if phase {
 		l.fail(l.all(l.enforcement(exit)...))
@@ -98,6 +104,8 @@ func (l *life) closing() {
 		l.fail(l.append(l.commandEvent()))
 	}
 	l.fail(l.files())
+	l.withdraw()
+	l.fail(l.export())
 	l.fail(l.append(l.usage()))
 	residue := cell.Residue{}
 	if l.cell != nil {
@@ -113,6 +121,7 @@ func (l *life) closing() {
 	if !residue.Clean() {
 		l.fail(fmt.Errorf("something was left of the cell: %v", residue.Checks))
 	}
+	l.revoke()
 	var code *int
 	if phase {
 		code = &exit
@@ -139,6 +148,8 @@ func (l *life) exitCode() int {
 
 func (l *life) spawnError() string {
 	switch {
+	case l.withheld:
+		return ""
 	case l.ran && (l.why.reason() == byTime || l.why.reason() == byOutput):
 		return l.limit().Error()
 	case l.ran:

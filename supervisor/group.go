@@ -42,3 +42,17 @@ func (l *life) groupLimit() error {
 	}
 	return nil
 }
+
+// groupUse adds what the cell's control group counted to what was granted.
+func groupUse(u *evidence.Usage, g *cell.Usage) {
+	if g == nil {
+		return
+	}
+	if g.Memory != 0 {
+		m := u.Limit("memory")
+		m.Peak, m.Reached = number(int64(g.MemoryPeak)), g.OOMKills > 0
+	}
+	if g.Processes != 0 {
+		u.Limit("processes").Peak = number(int64(g.Processes))
+	}
+}

@@ -24,6 +24,7 @@ import (
 	"cellos.io/cellos/evidence/record"
 	"cellos.io/cellos/overlay"
 	"cellos.io/cellos/plan"
+	"cellos.io/cellos/secret"
 	"cellos.io/cellos/stream"
 	"cellos.io/cellos/sysabi"
 )
@@ -59,6 +60,10 @@ type Run struct {
 	Signer   evidence.Signer // signs every event; nil: the events are not signed
 	Durable  bool            // every event survives a crash of the machine before the run goes on
 	Meters   []Meter         // what served the cell and counted; the cell of a backend is asked too, if it is one
+
+	Secrets       Secrets // nil: the command has none
+	SecretsFolder string  // of their socket, which a crash would leave; "": there is none
+	Exports       Exports // nil: nothing is exported
 }
 
 // Trust is who vouches for the events about names.
@@ -82,14 +87,18 @@ type life struct {
 	relay  *stream.Relay
 	began  time.Time
 
-	boundary cell.Boundary
-	outcome  cell.Outcome
-	why      ending        // what ended the command, if it was not the command
-	spawn    error         // the command could not be started
-	ran      bool          // the command was released
-	err      error         // the first error
-	changed  *overlay.List // what changed in the working directory; nil if nobody looked
-	late     late          // a signal that came when the command had ended
+	boundary    cell.Boundary
+	outcome     cell.Outcome
+	why         ending            // what ended the command, if it was not the command
+	spawn       error             // the command could not be started
+	ran         bool              // the command was released
+	err         error             // the first error
+	delivered   []secret.Variable // what the command finds in its environment
+	hasIdentity bool              // the document's identity was materialized
+	withheld    bool              // the secrets could not be had
+	changed     *overlay.List     // what changed in the working directory; nil if nobody looked
+	origin      evidence.Event    // the event started
+	late        late              // a signal that came when the command had ended
 }
 
 // Do lives the run from the first to the last event.
@@ -98,18 +107,26 @@ func (r Run) Do(ctx context.Context) End {
 	// The cell is built while its record is opened and the first events are written: neither needs the other, and nothing of the
 	// command can run before both are there.
 	var built <-chan error
-	if l.Plan.Cgroup == nil {
+	if l.Plan.Cgroup == nil && l.Secrets == nil {
 		built = l.build(ctx)
 	}
 	if err := l.open(); err != nil {
 		l.discard(built)
 		return End{Code: ExitRefused, Err: err}
 	}
-	if built == nil { // a control group outlives a crash of the supervisor: its record says first where it will be
+	l.fail(l.scope())
+	if l.err == nil && l.Secrets != nil {
+		l.fail(l.materialize(ctx))
+	}
+	if l.err == nil && built == nil { // a control group outlives a crash of the supervisor: its record says first where it will be
 		built = l.build(ctx)
 	}
-	l.fail(l.opening())
-	l.fail(l.built(<-built))
+	if l.err == nil {
+		l.fail(l.opening())
+	}
+	if built != nil {
+		l.fail(l.built(<-built))
+	}
 	if l.err == nil {
 		l.fail(l.measure(ctx))
 	}
@@ -136,6 +153,11 @@ func (l *life) open() (err error) {
 	}
 	if g := l.Plan.Cgroup; g != nil {
 		if err := l.dir.WriteFile(record.GroupsFile, []byte(strings.Join(g.Paths(), "\n")+"\n")); err != nil {
+			return err
+		}
+	}
+	if l.SecretsFolder != "" {
+		if err := l.dir.WriteFile(record.SocketFile, []byte(l.SecretsFolder+"\n")); err != nil {
 			return err
 		}
 	}
@@ -188,7 +210,8 @@ func (l *life) build(ctx context.Context) <-chan error {
 		if l.relay, err = stream.Connect(ends, opt); err == nil {
 			ctx, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("the cell did not stand after %v", startTime))
 			defer cancel()
-			l.cell, err = l.Backend.Build(ctx, l.Plan, cell.Streams(l.relay.Cell))
+			ends := l.relay.Cell
+			l.cell, err = l.Backend.Build(ctx, l.Plan, cell.Streams{In: ends.In, Out: ends.Out, Err: ends.Err, Secrets: l.delivered})
 		}
 		done <- err
 	}()
@@ -233,6 +256,8 @@ func (l *life) code() int {
 			return ExitCannot
 		}
 		return ExitRefused
+	case l.withheld && l.why.signal() != 0:
+		return ExitSignal + l.why.signal()
 	case l.spawn != nil, !l.ran && l.err != nil:
 		return ExitRefused
 	case l.why.reason() == byTime:

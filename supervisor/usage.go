@@ -65,6 +65,7 @@ func (l *life) usage() evidence.Usage {
 	limit("fileSize", "bytes", limits.FileSize)
 	limit("scratch", "bytes", limits.Scratch)
 	limit("output", "bytes", limits.Output).Reached = l.why.reason() == byOutput
+	groupUse(&u, l.outcome.Group)
 	meters := l.Meters
 	if m, ok := l.cell.(Meter); ok {
 		meters = append(slices.Clone(meters), m)

@@ -2,6 +2,8 @@ package table
 
 import (
 	"strconv"
+
+	"cellos.io/cellos/secret"
 )
 
 // ExecPipe is the name of a descriptor that package spawn always hands over: the write end of a pipe, close-on-exec,
@@ -41,9 +43,10 @@ const (
 type Arg struct {
 	kind kind
 	n    uint64
-	text string   // flags, struct, filter: as printed; path: the string; handed: the name
-	b    []byte   // struct, filter
-	v    []string // strings
+	text string            // flags, struct, filter: as printed; path: the string; handed: the name
+	b    []byte            // struct, filter
+	v    []string          // strings
+	with []secret.Variable // strings: further ones, not to be seen
 }
 
 // Num is a number that prints in decimal.
@@ -68,6 +71,13 @@ func Struct(b []byte, text string) Arg { return Arg{kind: kindStruct, b: b, text
 // Strings is a pointer to a NULL-terminated array of pointers to NUL-terminated strings, such as argv. It prints as
 // ["a", "b"]. The caller may not change v afterwards.
 func Strings(v []string) Arg { return Arg{kind: kindStrings, v: v} }
+
+// With returns a, which Strings made, with variables behind its strings. Their values are not printed, and are read when the table is
+// linked: they must not be wiped before.
+func (a Arg) With(vars []secret.Variable) Arg {
+	a.with = vars
+	return a
+}
 
 // Filter is a pointer to a struct sock_fprog over prog, which is a program of classic BPF in the kernel's form: 8 bytes an
 // instruction (struct sock_filter, include/uapi/linux/filter.h), 1 to 4096 of them. It prints as text.
@@ -99,6 +109,12 @@ func (a Arg) appendText(b []byte) []byte {
 				b = append(b, ", "...)
 			}
 			b = strconv.AppendQuote(b, s)
+		}
+		for i, v := range a.with {
+			if i > 0 || len(a.v) > 0 {
+				b = append(b, ", "...)
+			}
+			b = strconv.AppendQuote(b, v.Name+"="+secret.Hidden)
 		}
 		return append(b, ']')
 	case kindNull:

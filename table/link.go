@@ -3,6 +3,8 @@ package table
 import (
 	"encoding/binary"
 	"fmt"
+
+	"cellos.io/cellos/secret"
 )
 
 // A linked table is an array of records, one a step, followed by what their pointers point to:
@@ -57,7 +59,10 @@ func (a Arg) size() int {
 		for _, s := range a.v {
 			n += len(s) + 1
 		}
-		return 8*(len(a.v)+1) + align8(n)
+		for _, v := range a.with {
+			n += len(v.Name) + 1 + v.Value.Len() + 1
+		}
+		return 8*(len(a.v)+len(a.with)+1) + align8(n)
 	}
 	return 0
 }
@@ -96,7 +101,7 @@ func (t Table) Link(dst []byte, base uint64, numbers Numbers, handed func(name s
 			case kindStruct:
 				v = l.bytes(a.b)
 			case kindStrings:
-				v = l.array(a.v)
+				v = l.array(a.v, a.with)
 			case kindFilter:
 				v = l.filter(a.b)
 			}
@@ -140,11 +145,15 @@ func (l *linker) bytes(b []byte) uint64 {
 	return addr
 }
 
-func (l *linker) array(v []string) uint64 {
-	addr, pointers := l.take(8 * (len(v) + 1))
+func (l *linker) array(v []string, with []secret.Variable) uint64 {
+	count := len(v) + len(with)
+	addr, pointers := l.take(8 * (count + 1))
 	n := 0
 	for _, s := range v {
 		n += len(s) + 1
+	}
+	for _, x := range with {
+		n += len(x.Name) + 1 + x.Value.Len() + 1
 	}
 	at, text := l.take(n)
 	n = 0
@@ -154,8 +163,21 @@ func (l *linker) array(v []string) uint64 {
 		text[n] = 0
 		n++
 	}
-	binary.LittleEndian.PutUint64(pointers[8*len(v):], 0)
+	for i, x := range with {
+		binary.LittleEndian.PutUint64(pointers[8*(len(v)+i):], at+uint64(n))
+		n += variable(text[n:], x)
+	}
+	binary.LittleEndian.PutUint64(pointers[8*count:], 0)
 	return addr
+}
+
+// variable writes NAME=value and a NUL, and returns their length. A value that was wiped meanwhile is empty.
+func variable(dst []byte, x secret.Variable) int {
+	n := copy(dst, x.Name)
+	n += copy(dst[n:], "=")
+	n += len(x.Value.AppendTo(dst[n:n:len(dst)])) // the room is there: nothing is allocated
+	dst[n] = 0
+	return n + 1
 }
 
 func (l *linker) filter(b []byte) uint64 {

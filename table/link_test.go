@@ -1,11 +1,15 @@
 package table
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
+	"cellos.io/cellos/secret"
 	"cellos.io/cellos/sysabi"
 )
 
@@ -113,6 +117,38 @@ func TestLink(t *testing.T) {
 		if s := r.text(v[5]); s != "" {
 			t.Errorf("path %q", s)
 		}
+	}
+}
+
+// TestSecretStrings: variables behind the strings are linked as they are, and print as [secret].
+func TestSecretStrings(t *testing.T) {
+	v, gone := secret.FromString("hunter2"), secret.FromString("wiped")
+	arg := Strings([]string{"A=1"}).With([]secret.Variable{{Name: "B", Value: v}, {Name: "C", Value: gone}, {Name: "D", Value: secret.Value{}}})
+	steps := Table{{Name: "x", Call: "setsid", Args: []Arg{arg}}}
+	mem := make([]byte, steps.Size())
+	gone.Wipe() // between the two: no more than its place is written
+	a, _ := sysabi.ArchByName("amd64")
+	if err := steps.Link(mem, testBase, a, nil); err != nil {
+		t.Fatal(err)
+	}
+	at := func(addr uint64) string {
+		s := mem[addr-testBase:]
+		return string(s[:bytes.IndexByte(s, 0)])
+	}
+	list := binary.LittleEndian.Uint64(mem[OffsetArgs:]) - testBase
+	var got []string
+	for i := list; ; i += 8 {
+		p := binary.LittleEndian.Uint64(mem[i:])
+		if p == 0 {
+			break
+		}
+		got = append(got, at(p))
+	}
+	if want := []string{"A=1", "B=hunter2", "C=", "D="}; !slices.Equal(got, want) {
+		t.Errorf("linked %q, want %q", got, want)
+	}
+	if s := steps.String(); strings.Contains(s, "hunter2") || !strings.Contains(s, `["A=1", "B=[secret]", "C=[secret]", "D=[secret]"]`) {
+		t.Errorf("printed %s", s)
 	}
 }
 

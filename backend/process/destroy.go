@@ -38,6 +38,7 @@ func (c *processCell) Destroy() cell.Residue {
 				f.Close()
 			}
 		}
+		c.view.close()
 		c.residue = cell.Residue{Checks: []cell.Check{
 			{What: "ending", Found: errs},
 			{What: "processes", Found: c.leftProcesses()},

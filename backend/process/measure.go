@@ -45,6 +45,11 @@ func (c *processCell) Measure(ctx context.Context) (cell.Boundary, error) {
 	if c.namespace, err = os.Open(fmt.Sprintf("/proc/%d/ns/pid", c.proc.Pid())); err != nil {
 		return cell.Boundary{}, fmt.Errorf("measuring the boundary from outside: %w", err)
 	}
+	if c.plan.Exports {
+		if c.view, err = lookFrom(c.proc.Pid()); err != nil {
+			return cell.Boundary{}, fmt.Errorf("keeping the cell's files for exports: %w", err)
+		}
+	}
 	b := cell.Boundary{Caps: out.status.caps}
 	inside := map[string][]string{}
 	failed := map[string]bool{}

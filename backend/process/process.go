@@ -73,6 +73,7 @@ type processCell struct {
 	lastPID           int // the last process number that the cell gave out; 0: unknown
 
 	group *cgroup.Group // nil: none
+	view  view          // for exports; empty: there are none
 
 	destroy sync.Once
 	residue cell.Residue
@@ -116,7 +117,7 @@ func (c *processCell) start(s cell.Streams, ahead *Ahead) (err error) {
 		into = c.group.FD()
 		ahead = nil // it was born elsewhere
 	}
-	if c.proc, err = spawned(c.plan, &h, ahead, into); err != nil {
+	if c.proc, err = spawned(c.plan, c.plan.WithSecrets(s.Secrets), &h, ahead, into); err != nil {
 		return explain(err)
 	}
 	if err := c.join(); err != nil {
@@ -135,15 +136,15 @@ func (c *processCell) start(s cell.Streams, ahead *Ahead) (err error) {
 }
 
 // spawned makes the child, or gives the one that was made ahead what it waits for.
-func spawned(p *plan.Plan, h *handing, ahead *Ahead, cgroup int) (*spawn.Process, error) {
+func spawned(p *plan.Plan, t table.Table, h *handing, ahead *Ahead, cgroup int) (*spawn.Process, error) {
 	if waiting := ahead.take(p.Namespaces); waiting != nil {
-		return waiting.Start(p.Table, h.fds)
+		return waiting.Start(t, h.fds)
 	}
 	form := table.Shared
 	if p.Namespaces&sysabi.CLONE_NEWTIME != 0 {
 		form = table.Fork // kernel/nsproxy.c: no time namespace for a process that shares memory
 	}
-	return spawn.Start(spawn.Request{Table: p.Table, Form: form, Namespaces: uint64(p.Namespaces), Handed: h.fds, Cgroup: cgroup})
+	return spawn.Start(spawn.Request{Table: t, Form: form, Namespaces: uint64(p.Namespaces), Handed: h.fds, Cgroup: cgroup})
 }
 
 // A hinted error knows a remedy.

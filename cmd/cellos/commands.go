@@ -30,6 +30,7 @@ func commands() []command {
 			flags: append([]string{"--predicate", "--builder", "--failed", "--statement", "--output", "--key"}, signerFlagNames...), files: true, run: attestCommand},
 		{name: "keys", does: "the keys that sign evidence", usage: keysUsage, flags: []string{"--json", "--format"}, run: keysCommand},
 		{name: "seccomp", does: "filters of system calls: show, check, compare, compile", usage: seccompUsage, words: seccompWords, flags: seccompFlagNames, files: true, run: seccompCommand},
+		{name: "secret", does: "in a cell: print a secret", usage: secretUsage, run: secretCommand},
 		{name: "supervise", does: "behave as cellos-supervisor", usage: superviseUsage, flags: []string{"--validate", "--version"}, files: true, run: supervise},
 		{name: "env", does: "the environment variables that are read", usage: envUsage, flags: []string{"--json"}, run: envCommand},
 		{name: "completion", does: "print a shell's completion script", usage: completionUsage, run: completionCommand},
@@ -53,6 +54,7 @@ const usage = `usage: cellos COMMAND
   attest [RUN|FILE]             state what it made, signed, for supply-chain tools (in-toto, SLSA)
   keys                          the keys that sign it
   seccomp WORD                  filters of system calls: show, check, compare, compile
+  secret get KEY                in a cell: print one of its secrets
   supervise DOCUMENT            behave as cellos-supervisor does
   env                           list the environment variables that are read
   completion bash|zsh|fish      print a completion script

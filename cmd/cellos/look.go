@@ -40,6 +40,7 @@ func explainCommand(args []string, env environment, ui *console) error {
 	if err != nil {
 		return err
 	}
+	defer a.close()
 	_, p, err := a.planned(env)
 	for _, n := range a.notes {
 		ui.note(n)

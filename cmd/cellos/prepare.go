@@ -29,6 +29,8 @@ type asked struct {
 	from     *configuration     // of the drop-in; nil: none
 	decision admission.Decision // on the document
 	calls    func(cell.Call)    // told of every system call that the supervisor answers; may be nil
+	folder   string             // of the socket that serves secrets; "": there is none
+	release  func()             // removes it
 }
 
 // readAsked takes the document from a file, or makes it from the flags and the command behind "--".
@@ -113,6 +115,9 @@ func (a *asked) planned(env environment) (*authority.Authority, *plan.Plan, erro
 	if a.from != nil {
 		a.from.narrow(auth)
 	}
+	if a.folder, a.release, err = secretsFolder(auth, env); err != nil {
+		return nil, nil, failure{exitRefused, []error{err}}
+	}
 	h, err := host.Describe(plan.Paths(auth), private(env)...)
 	if err == nil {
 		h.Cgroups, err = groups(auth, env)
@@ -125,6 +130,13 @@ func (a *asked) planned(env environment) (*authority.Authority, *plan.Plan, erro
 		return nil, nil, a.refused(exitRefused, split(err))
 	}
 	return auth, p, nil
+}
+
+// close gives back what planned made.
+func (a *asked) close() {
+	if a.release != nil {
+		a.release()
+	}
 }
 
 // private are the folders in which cellos keeps what no command may touch.

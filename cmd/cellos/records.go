@@ -78,7 +78,7 @@ func runsCommand(args []string, env environment, ui *console) error {
 	}
 	if *clean {
 		return record.Clean(state, func(c record.Crashed) error {
-			if err := cleanGroups(c, env.out); err != nil || c.Scratch == "" {
+			if err := errors.Join(cleanGroups(c, env.out), cleanSocket(c)); err != nil || c.Scratch == "" {
 				return err
 			}
 			fmt.Fprintf(env.out, "removed the scratch directory of %s\n", c.ID)

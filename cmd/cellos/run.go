@@ -107,12 +107,17 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 	if err != nil {
 		return refusal(err)
 	}
+	defer a.close()
 	auth, p, err := a.planned(env)
 	if err != nil {
 		return err
 	}
 	for _, n := range a.notes {
 		ui.note(n)
+	}
+	given, err := secrets(auth, a.folder, env)
+	if err != nil {
+		return err
 	}
 	outputs, err := sinks(events, env)
 	if err != nil {
@@ -124,7 +129,7 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 	signals := <-listening
 	defer signal.Stop(signals)
 	watched := a.watched(p)
-	end := supervisor.Run{
+	run := supervisor.Run{
 		Document: a.doc, Bytes: a.data, Authority: auth, Plan: p, Backend: process.Backend{Ahead: ahead, Calls: watched.call},
 		Meters:  []supervisor.Meter{watched},
 		Streams: stream.Ends{In: env.in, Out: env.out, Err: env.err},
@@ -133,7 +138,11 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 		State:   state, RunID: runID, Outputs: outputs,
 		Signer: key, Durable: a.durable,
 		Trust: a.trust(), Admitted: a.admitted(),
-	}.Do(context.Background())
+	}
+	if given != nil {
+		run.Secrets, run.SecretsFolder, run.Meters = given, a.folder, append(run.Meters, given)
+	}
+	end := run.Do(context.Background())
 	watched.say(ui)
 	tell(end, auth, p, env.vars.Text(variable.SearchPath), ui)
 	if end.Code == 0 {

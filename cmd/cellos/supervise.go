@@ -28,6 +28,8 @@ func supervise(args []string, env environment, ui *console) error {
 	case len(args) == 1 && (args[0] == "--help" || args[0] == "-h"):
 		_, err := io.WriteString(env.out, superviseUsage)
 		return err
+	case len(args) > 0 && args[0] == "secret":
+		return secretCommand(args[1:], env, ui)
 	case len(args) > 0 && args[0] == "--validate":
 		validate, args = true, args[1:]
 	}

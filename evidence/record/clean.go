@@ -20,6 +20,7 @@ type Crashed struct {
 	Dir     *Dir     // for RemoveScratch and Recover; closed after the callback
 	Scratch string   // path of the scratch directory, or empty if there is none
 	Groups  []string // folders of the control group that the run made, or was about to make
+	Socket  string   // folder of the socket that served the secrets
 }
 
 // Clean calls f for every run that is not alive and whose chain is open or whose scratch directory is still there. It
@@ -57,6 +58,9 @@ func clean(path string, f func(Crashed) error) error {
 	}
 	if b, err := os.ReadFile(filepath.Join(path, GroupsFile)); err == nil && unclosed(c.Status) {
 		c.Groups = strings.FieldsFunc(string(b), func(r rune) bool { return r == '\n' })
+	}
+	if b, err := os.ReadFile(filepath.Join(path, SocketFile)); err == nil && unclosed(c.Status) {
+		c.Socket = strings.TrimSuffix(string(b), "\n")
 	}
 	if c.Scratch == "" && !unclosed(c.Status) {
 		return nil

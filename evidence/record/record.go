@@ -5,6 +5,7 @@
 //	    plan.txt      the plan as explained to people
 //	    plan.json     the same for programs
 //	    cgroups       where the cell's control group is made, if it has one; written before it is made
+//	    socket        the folder of the socket that serves the command's secrets, if it has one
 //	    events.jsonl  the chain of events; locked (flock) while the run is alive
 //	    scratch/      what the run needs while it lives; gone after a proper end
 //
@@ -33,6 +34,7 @@ const (
 	PlanJSON     = "plan.json"
 	EventsFile   = "events.jsonl"
 	GroupsFile   = "cgroups" // the folders of the cell's control group, one a line
+	SocketFile   = "socket"  // the folder of the socket that serves the secrets
 
 	scratchDir = "scratch"
 	runsDir    = "runs"
