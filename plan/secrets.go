@@ -9,6 +9,7 @@ import (
 	"cellos.io/cellos/document"
 	"cellos.io/cellos/secret"
 	"cellos.io/cellos/table"
+	"cellos.io/cellos/variable"
 )
 
 // SecretsAt is the folder of the cell in which a command finds the socket that serves its secrets.
@@ -28,7 +29,7 @@ func AsksForSecrets(a *authority.Authority) bool {
 // dangerous reports whether an environment variable changes how programs are found, loaded, or started, or is cellos' own.
 func dangerous(name string) bool {
 	return slices.Contains([]string{"PATH", "IFS", "ENV", "BASH_ENV", "GLIBC_TUNABLES", "CELLOS_SECRET_DELIVERY"}, name) ||
-		strings.HasPrefix(name, "LD_") || strings.HasPrefix(name, "CELLOS_RUNTIME_SECRET_")
+		strings.HasPrefix(name, "LD_") || strings.HasPrefix(name, strings.TrimSuffix(string(variable.RuntimeSecretToken), "TOKEN"))
 }
 
 // secrets refuses secrets whose delivery would do something else than delivering them.
