@@ -75,7 +75,8 @@ func (p *Usage) Deny(what, name, grant string) {
 // maxDenials bounds the list, so that a command cannot make the event longer than a line may be.
 const maxDenials = 1000
 
-// Name returns the entry of a granted destination to count in, which it makes if need be.
+// Name returns the entry of a granted destination to count in, which it makes if need be. An entry is to be filled at once: the next one that
+// is made may move it.
 func (p *Usage) Name(name string) *NameUse {
 	return entry(&p.Names, func(u *NameUse) bool { return u.Name == name }, NameUse{Name: name})
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"cellos.io/cellos/authority"
+	"cellos.io/cellos/cell"
 	"cellos.io/cellos/evidence"
 )
 
@@ -59,8 +60,14 @@ func (l *life) usage() evidence.Usage {
 		wall.Peak = number(l.outcome.Duration)
 	}
 	wall.Reached = l.why.reason() == byTime
-	limit("memory", "bytes", limits.Memory)
-	limit("processes", "processes", limits.Processes)
+	group := l.outcome.Group
+	if group == nil {
+		group = &cell.Usage{} // nothing counted these
+	}
+	x := limit("memory", "bytes", limits.Memory)
+	x.Peak, x.Reached = seen(group.MemoryPeak), group.OOMKills > 0
+	limit("processes", "processes", limits.Processes).Peak = seen(group.Processes)
+	limit("cpu", "thousandths of a processor", thousandths(limits.CPU)).Reached = group.Throttled > 0
 	limit("openFiles", "descriptors", limits.OpenFiles)
 	limit("fileSize", "bytes", limits.FileSize)
 	limit("scratch", "bytes", limits.Scratch)
@@ -75,6 +82,21 @@ func (l *life) usage() evidence.Usage {
 	}
 	u.NotObserved = append(u.NotObserved, unobserved(u)...)
 	return u
+}
+
+// seen is a count of the kernel's, for which zero means that it does not tell.
+func seen(n uint64) *int64 {
+	if n == 0 {
+		return nil
+	}
+	return number(int64(n))
+}
+
+func thousandths(c authority.CPU) uint64 {
+	if c.Period <= 0 {
+		return 0
+	}
+	return uint64(c.Quota * 1000 / c.Period)
 }
 
 func number[T ~int | ~int64](n T) *int64 { v := int64(n); return &v }

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
+	"cellos.io/cellos/authority"
 	"cellos.io/cellos/cell"
 	"cellos.io/cellos/evidence"
 	"cellos.io/cellos/plan"
@@ -81,6 +83,19 @@ func TestUsage(t *testing.T) {
 	}
 	if got := strings.Join(u.NotObserved, ", "); !strings.Contains(got, "files opened") || !strings.Contains(got, "connections to names") || !strings.Contains(got, "high-water mark of processes") || strings.Contains(got, "wallTime") {
 		t.Errorf("not observed: %s", got)
+	}
+	// What a control group counted is held against the limits.
+	f = newFake()
+	f.outcome.Group = &cell.Usage{MemoryPeak: 64 << 20, OOMKills: 1, Processes: 7, Throttled: 3}
+	r = newRun(t, f, plain)
+	p := *r.Plan
+	p.Limits.Memory, p.Limits.CPU = 64<<20, authority.CPU{Quota: 50 * time.Millisecond, Period: 100 * time.Millisecond}
+	r.Plan = &p
+	d := data(t, recorded(t, do(t, r)), evidence.TypeUsage)
+	for _, want := range []string{`{"limit":67108864,"name":"memory","peak":67108864,"reached":true,"unit":"bytes"}`, `"name":"processes","peak":7,"reached":false`, `{"limit":500,"name":"cpu","peak":null,"reached":true`} {
+		if !strings.Contains(d, want) {
+			t.Errorf("usage has no %s: %s", want, d)
+		}
 	}
 	r = newRun(t, f, plain)
 	c := &metering{newFake(), meter{taken: 1}}
