@@ -86,6 +86,7 @@ func (l *life) command(ctx context.Context) error {
 			return err
 		}
 	}
+	l.watchOpens()
 	var joint *terminal.Joint
 	if t := l.cell.Terminal(); t != nil {
 		var err error

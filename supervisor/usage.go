@@ -15,6 +15,19 @@ type Meter interface {
 	Meter(u *evidence.Usage)
 }
 
+// watchOpens has the cell count what is opened below each grant, if it can.
+func (l *life) watchOpens() {
+	w, ok := l.cell.(interface{ WatchOpens(at []string) })
+	if !ok || len(l.Authority.Files) == 0 {
+		return
+	}
+	var at []string
+	for _, g := range l.Authority.Files {
+		at = append(at, g.At)
+	}
+	w.WatchOpens(at)
+}
+
 // usage sets what was granted against what was used.
 func (l *life) usage() evidence.Usage {
 	var u evidence.Usage

@@ -33,6 +33,7 @@ func (c *processCell) Destroy() cell.Residue {
 		if err := c.watch.close(); err != nil {
 			errs = append(errs, err.Error())
 		}
+		c.closeOpens()
 		for _, f := range []*os.File{c.changes, c.terminal} {
 			if f != nil {
 				f.Close()

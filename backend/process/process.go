@@ -73,6 +73,7 @@ type processCell struct {
 	lastPID           int // the last process number that the cell gave out; 0: unknown
 
 	group *cgroup.Group // nil: none
+	opens []*opens      // of granted mounts, where they are counted
 	view  view          // for exports; empty: there are none
 
 	destroy sync.Once
