@@ -202,11 +202,16 @@ func (a *Authority) demands(s *document.Spec) {
 		{s.Ingress != nil && (s.Ingress.Git != nil || s.Ingress.OCIImage != nil), Demand{"spec.ingress", "fetching inputs"}},
 		{s.Environment != nil, Demand{"spec.environment", "running in an image"}},
 		{s.Authority.AuthorityDerivation != nil, Demand{"spec.authority.authorityDerivation", "checking a derivation token"}},
-		{s.Authority.DNSAuthority != nil, Demand{"spec.authority.dnsAuthority", "resolving names"}},
-		{s.Authority.CDNAuthority != nil, Demand{"spec.authority.cdnAuthority", "reaching content networks"}},
+		{names(s.Authority.DNSAuthority), Demand{"spec.authority.dnsAuthority", "resolving names"}},
+		{s.Authority.CDNAuthority != nil && len(s.Authority.CDNAuthority.Providers) > 0, Demand{"spec.authority.cdnAuthority", "reaching content networks"}},
 	} {
 		if d.asked {
 			a.Demands = append(a.Demands, d.Demand)
 		}
 	}
+}
+
+// names reports whether anybody can be asked, or for anything: without names the rest of the object only narrows what there is not.
+func names(d *document.DNSAuthority) bool {
+	return d != nil && len(d.Resolvers)+len(d.HostnameAllowlist) > 0
 }

@@ -111,7 +111,8 @@ func TestOf(t *testing.T) {
 				a.Demands = []Demand{{"spec.ingress", "fetching inputs"}, {"spec.environment", "running in an image"}}
 			}},
 		{"an image as input", `,"ingress":{"ociImage":{"reference":"r"}}`, "", "", func(a *Authority) { a.Demands = []Demand{{"spec.ingress", "fetching inputs"}} }},
-		{"names", "", `"dnsAuthority":{"resolvers":[]},"cdnAuthority":{"providers":[]}`, "", func(a *Authority) {
+		{"no names", "", `"dnsAuthority":{"resolvers":[],"hostnameAllowlist":[],"blockUdpDoq":true},"cdnAuthority":{"providers":[]}`, "", func(a *Authority) {}},
+		{"names", "", `"dnsAuthority":{"hostnameAllowlist":["a.example"]},"cdnAuthority":{"providers":[{"providerId":"p","hostnamePattern":"*.a.example"}]}`, "", func(a *Authority) {
 			a.Demands = []Demand{{"spec.authority.dnsAuthority", "resolving names"}, {"spec.authority.cdnAuthority", "reaching content networks"}}
 		}},
 	} {

@@ -93,7 +93,7 @@ func goldens() []golden {
 		{name: "refused-not-yet", host: machine(), all: `"ingress":{"git":{"url":"u"}},"environment":{"imageReference":"i"},"identity":{"kind":"federatedOidc","provider":"p","audience":"a","secretRef":"two"},` +
 			`"run":{"argv":["x"],"seccomp":{"profile":"strict+net-none"},"limits":{"memoryMaxBytes":1048576,"cpuMax":{"quotaMicros":5000},"openFiles":1048576}},` +
 			`"authority":{"egressRules":[{"host":"a.example","port":443,"protocol":"https"},{"host":"b.example","port":53}],"secretRefs":["one","two"],` +
-			`"dnsAuthority":{"resolvers":[]},"cdnAuthority":{"providers":[]},` +
+			`"dnsAuthority":{"hostnameAllowlist":["a.example"]},"cdnAuthority":{"providers":[{"providerId":"p","hostnamePattern":"*.a.example"}]},` +
 			`"authorityDerivation":{"roleRoot":"r","leafCapability":{"egressRules":[],"secretRefs":[]},"derivationSteps":[],"grantorSignature":{"algorithm":"ed25519","bytes":"AA=="}},` +
 			`"filesystem":{"read":["/nowhere"]}},"export":{"artifacts":[{"name":"n","path":"out/x"}]}`},
 	}

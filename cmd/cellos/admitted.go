@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"cellos.io/cellos/admission"
@@ -142,7 +143,10 @@ func (c *configuration) isolation() {
 }
 
 // narrow applies what the operator's variables take away from what the document is granted.
-func (c *configuration) narrow(auth *authority.Authority) {
+func (c *configuration) narrow(auth *authority.Authority, d admission.Decision) {
+	if d.Verified {
+		auth.Demands = slices.DeleteFunc(auth.Demands, func(d authority.Demand) bool { return d.From == "spec.authority.authorityDerivation" })
+	}
 	if c.unshare.mnt && auth.Work.From != "" {
 		auth.Work.Mode = authority.Empty
 	}

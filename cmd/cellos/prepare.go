@@ -12,6 +12,7 @@ import (
 	"cellos.io/cellos/evidence/keys"
 	"cellos.io/cellos/host"
 	"cellos.io/cellos/plan"
+	"cellos.io/cellos/variable"
 )
 
 // An asked is what a command line asks for: a document, wherever it came from.
@@ -113,7 +114,10 @@ func (a *asked) planned(env environment) (*authority.Authority, *plan.Plan, erro
 		return nil, nil, err
 	}
 	if a.from != nil {
-		a.from.narrow(auth)
+		a.from.narrow(auth, a.decision)
+		if b, _ := env.vars.Word(variable.CellBackend); b != "" && b != "stub" {
+			return nil, nil, failure{exitRefused, []error{variable.Errorf(variable.CellBackend, "the backend %s is not there yet", b)}}
+		}
 	}
 	if a.folder, a.release, err = secretsFolder(auth, env); err != nil {
 		return nil, nil, failure{exitRefused, []error{err}}
