@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -251,7 +252,7 @@ func serveSteps(t *testing.T, script []httpStep) *steps {
 		step := script[min(len(s.seen), len(script)-1)]
 		s.seen, s.bodies = append(s.seen, r), append(s.bodies, string(body))
 		s.mu.Unlock()
-		w.WriteHeader(step.Status)
+		w.WriteHeader(cmp.Or(step.Status, http.StatusOK))
 		io.WriteString(w, step.Body)
 	}))
 	t.Cleanup(server.Close)

@@ -12,9 +12,8 @@ import (
 
 // streamsPending are stored streams of features that are not there yet, and what brings them.
 func streamsPending() map[string]string {
-	const secrets, exports, sinks, network, limits, gvisor = "secrets", "exports", "sinks", "network by name", "limits of a cgroup2 hierarchy", "gVisor"
+	const exports, sinks, network, limits, gvisor = "exports", "sinks", "network by name", "limits of a cgroup2 hierarchy", "gVisor"
 	return map[string]string{
-		"identity": secrets, "identity-missing": secrets, "secret-empty": secrets, "secret-missing": secrets, "secrets-env": secrets, "secrets-runtime-broker": secrets,
 		"export-local": exports, "export-missing-file": exports, "exit-failure": exports,
 		"redaction-defaults": sinks, "redaction-list": sinks, "signing-ed25519": sinks, "signing-hmac": sinks, "signing-redaction": sinks,
 		"derivation": network, "derivation-universal": network, "dns-l7-gate": network, "dns-proxy": network, "dns-refresh": network, "dns-refresh-rebinding": network,

@@ -115,6 +115,9 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 	for _, n := range a.notes {
 		ui.note(n)
 	}
+	if err := unexported(auth); err != nil {
+		return err
+	}
 	given, err := secrets(auth, a.folder, env)
 	if err != nil {
 		return err
