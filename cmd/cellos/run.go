@@ -122,6 +122,10 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 	if err != nil {
 		return err
 	}
+	carried, err := exports(a.doc, a.durable, env)
+	if err != nil {
+		return err
+	}
 	outputs, err := sinks(events, env)
 	if err != nil {
 		return failure{exitRefused, []error{err}}
@@ -144,6 +148,9 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 	}
 	if given != nil {
 		run.Secrets, run.SecretsFolder, run.Meters = given, a.folder, append(run.Meters, given)
+	}
+	if carried != nil {
+		run.Exports = carried
 	}
 	end := run.Do(context.Background())
 	watched.say(ui)
