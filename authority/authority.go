@@ -143,6 +143,7 @@ type Identity struct {
 type Artifact struct {
 	Name, Path, Target string
 	From               string // spec.export.artifacts[0]
+	Source             string // the path in the cell, absolute: a relative one counts from where the document is read
 }
 
 // A Demand is a part of the document that a backend must enforce or refuse and that has no richer type here yet.

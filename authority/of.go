@@ -37,7 +37,7 @@ func Of(doc *document.Document, at Place) (*Authority, error) {
 	a.secrets(s)
 	a.limits(s.Run)
 	a.network(&s.Authority)
-	a.exports(s.Export)
+	a.exports(s.Export, at)
 	a.demands(s)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -179,12 +179,15 @@ func (a *Authority) network(d *document.Authority) {
 	}
 }
 
-func (a *Authority) exports(e *document.Export) {
+func (a *Authority) exports(e *document.Export, at Place) {
 	if e == nil {
 		return
 	}
 	for i, x := range e.Artifacts {
 		art := Artifact{Name: x.Name, Path: x.Path, From: fmt.Sprintf("spec.export.artifacts[%d]", i)}
+		if art.Source = x.Path; !path.IsAbs(x.Path) {
+			art.Source = at.WorkingDirectory + "/" + x.Path
+		}
 		if x.Target != nil {
 			art.Target = *x.Target
 		}

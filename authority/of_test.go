@@ -101,7 +101,7 @@ func TestOf(t *testing.T) {
 			a.Secrets, a.Identity = []string{"s"}, &Identity{"a", "s", 9 * time.Second}
 		}},
 		{"exports", `,"export":{"artifacts":[{"name":"n","path":"out/x"},{"name":"m","path":"/y","target":"t"}],"targets":[{"kind":"s3","name":"t","bucket":"b"}]}`, "", "", func(a *Authority) {
-			a.Exports = []Artifact{{"n", "out/x", "", "spec.export.artifacts[0]"}, {"m", "/y", "t", "spec.export.artifacts[1]"}}
+			a.Exports = []Artifact{{"n", "out/x", "", "spec.export.artifacts[0]", "/w/out/x"}, {"m", "/y", "t", "spec.export.artifacts[1]", "/y"}}
 		}},
 		{"what grants nothing", `,"correlation":{"platform":"p"},"placement":{"poolId":"p"},"policy":{"packId":"p"},"ingress":{},` +
 			`"telemetry":{"channel":"vsock-cbor","events":["proc.x"],"agentVersion":"1.0.0"}`, `"network":{}`, "", func(*Authority) {}},

@@ -20,8 +20,6 @@ import (
 func runtimePending() map[string]string {
 	pending := map[string]string{}
 	for what, ids := range map[string]string{
-		"exports": `cli-validate export-local export-local-exists export-symlink-source export-missing export-linked-destination export-relative export-stops export-after-failure
-			export-http export-http-retry export-http-final export-http-attempts-zero export-two-targets export-s3 export-target-unconfigured`,
 		"sinks": `jsonl-unwritable dlq-captures dlq-unredacted dlq-unusable redact-defaults nats-down nats-down-required nats-noop-beats-required nats-no-stream signing-incomplete nats-stream`,
 	} {
 		for id := range strings.FieldsSeq(ids) {

@@ -12,9 +12,8 @@ import (
 
 // streamsPending are stored streams of features that are not there yet, and what brings them.
 func streamsPending() map[string]string {
-	const exports, sinks, network, limits, gvisor = "exports", "sinks", "network by name", "limits of a cgroup2 hierarchy", "gVisor"
+	const sinks, network, limits, gvisor = "sinks", "network by name", "limits of a cgroup2 hierarchy", "gVisor"
 	return map[string]string{
-		"export-local": exports, "export-missing-file": exports, "exit-failure": exports,
 		"redaction-defaults": sinks, "redaction-list": sinks, "signing-ed25519": sinks, "signing-hmac": sinks, "signing-redaction": sinks,
 		"derivation": network, "derivation-universal": network, "dns-l7-gate": network, "dns-proxy": network, "dns-refresh": network, "dns-refresh-rebinding": network,
 		"flow-realtime": network, "namespace-net-rules": network, "resolve-egress": network, "sni-proxy": network, "trust-plane-off": network,
@@ -33,6 +32,7 @@ func streamsRefused() map[string]int {
 		"backend-unknown":        125,
 		"dns-proxy-spawn-failed": 125,
 		"export-no-sink":         125, // known before the command runs
+		"exit-failure":           125, // the same
 		"keyset-unknown-signer":  125,
 		"memory-broker":          125, // secrets are not made up
 		"signing-misconfigured":  125,

@@ -89,7 +89,7 @@ func TestExportSources(t *testing.T) {
 			"folder":     {"mkdir x", "x", 123, "it is a folder"},
 			"socket":     {`python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("x")'`, "x", 123, "no regular file"},
 			"vanished":   {": >x; rm x", "x", 123, "no such file"},
-			"unreadable": {": >x; chmod 0 x", "x", 123, "opening x: "},
+			"unreadable": {": >x; chmod 0 x", "x", 123, "opening "},
 			"upwards":    {": >x", "../work/x", 125, "the path contains .."},
 			"outside":    {":", "/etc/shadow", 123, "no such file"},
 		} {

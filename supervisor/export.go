@@ -34,8 +34,8 @@ type Exported struct {
 
 // An opener is a cell whose files can be read when the command has ended and the cell is still there.
 type opener interface {
-	// Open opens a regular file as the command saw it. A relative path is relative to the working directory. No component may be a
-	// symbolic link, and the command must have had the right to read it.
+	// Open opens a regular file, by its absolute path, as the command saw it. No component may be a symbolic link, and the command must
+	// have had the right to read it.
 	Open(path string) (fs.File, error)
 }
 
@@ -58,7 +58,7 @@ func (l *life) export() error {
 			return err
 		}
 		to := l.Exports.Target(i)
-		done, err := carry(ctx, l.cell, l.Exports, i, a.Path)
+		done, err := carry(ctx, l.cell, l.Exports, i, a.Source, to.Destination)
 		if err != nil && ctx.Err() != nil {
 			err = fmt.Errorf("%w (%v)", err, context.Cause(ctx))
 		}
@@ -83,14 +83,14 @@ func (l *life) export() error {
 	return nil
 }
 
-func carry(ctx context.Context, c cell.Cell, e Exports, artifact int, path string) (Exported, error) {
+func carry(ctx context.Context, c cell.Cell, e Exports, artifact int, path, destination string) (Exported, error) {
 	o, ok := c.(opener)
 	if !ok {
 		return Exported{}, errors.New("this backend does not open files of its cells")
 	}
 	f, err := o.Open(path)
 	if err != nil {
-		return Exported{}, err
+		return Exported{}, fmt.Errorf("export copy -> %s: %w", destination, err)
 	}
 	defer f.Close()
 	return e.Export(ctx, artifact, f)

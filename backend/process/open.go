@@ -46,15 +46,11 @@ func (c *processCell) Open(name string) (fs.File, error) {
 	if c.view.root == nil {
 		return nil, errors.New("the cell's files are not kept")
 	}
-	p := name
-	if !path.IsAbs(p) {
-		p = c.plan.Work.Path + "/" + p
-	}
-	if slices.Contains(strings.Split(p, "/"), "..") {
-		return nil, fmt.Errorf("opening %s: the path contains ..", name)
+	if !path.IsAbs(name) || slices.Contains(strings.Split(name, "/"), "..") {
+		return nil, fmt.Errorf("opening %s: the path is not absolute, or contains ..", name)
 	}
 	fail := func(err error) (fs.File, error) { return nil, fmt.Errorf("opening %s: %w", name, err) }
-	fd, err := sysabi.OpenInRoot(int(c.view.root.Fd()), path.Clean(p))
+	fd, err := sysabi.OpenInRoot(int(c.view.root.Fd()), path.Clean(name))
 	if errors.Is(err, sysabi.ELOOP) {
 		err = errors.New("a component of the path is a symbolic link")
 	}

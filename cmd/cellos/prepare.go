@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"flag"
-	"fmt"
 	"os"
 
 	"cellos.io/cellos/admission"
@@ -185,16 +184,4 @@ func newFlags(command string, g *grants, file *string, env environment) *flag.Fl
 	g.register(set, env)
 	set.StringVar(file, "file", "", "")
 	return set
-}
-
-// unexported refuses artifacts: what carries them out of a cell is not composed here yet.
-func unexported(auth *authority.Authority) error {
-	f := failure{code: exitRefused}
-	for _, x := range auth.Exports {
-		f.errs = append(f.errs, fmt.Errorf("%s: exporting %s is not there yet", x.From, oneLine(x.Path)))
-	}
-	if f.errs == nil {
-		return nil
-	}
-	return f
 }

@@ -115,9 +115,6 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 	for _, n := range a.notes {
 		ui.note(n)
 	}
-	if err := unexported(auth); err != nil {
-		return err
-	}
 	given, err := secrets(auth, a.folder, env)
 	if err != nil {
 		return err
@@ -157,6 +154,9 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 	tell(end, auth, p, env.vars.Text(variable.SearchPath), ui)
 	if end.Code == 0 {
 		return nil
+	}
+	if a.from != nil && end.Code == supervisor.ExitAfter {
+		return status(1) // as the existing program has it
 	}
 	return status(end.Code)
 }

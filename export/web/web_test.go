@@ -154,7 +154,7 @@ func TestRedirectOnTheSameServer(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
 		if r.URL.Path != "/there" {
-			http.Redirect(w, r, "/there", 307)
+			http.Redirect(w, r, "/there", http.StatusTemporaryRedirect)
 			return
 		}
 		got = r.Method + " " + string(b) + " " + r.Header.Get("Authorization")

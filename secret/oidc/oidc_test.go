@@ -47,7 +47,7 @@ func TestBadAnswers(t *testing.T) {
 		handler http.HandlerFunc
 		want    string
 	}{
-		"status":  {func(w http.ResponseWriter, r *http.Request) { http.Error(w, "from the server", 403) }, "403 Forbidden"},
+		"status":  {func(w http.ResponseWriter, r *http.Request) { http.Error(w, "from the server", http.StatusForbidden) }, "403 Forbidden"},
 		"type":    {func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, `{"value":{"from the server":1}}`) }, "no string value"},
 		"number":  {func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, `{"value":7}`) }, "no string value"},
 		"nothing": {func(w http.ResponseWriter, r *http.Request) {}, "no string value"},
@@ -63,7 +63,7 @@ func TestBadAnswers(t *testing.T) {
 		}, "too long"},
 		"slow": {func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "no answer in time"},
 		"redirect": {func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "http://127.0.0.2:1/?from the server", 307)
+			http.Redirect(w, r, "http://127.0.0.2:1/?from the server", http.StatusTemporaryRedirect)
 		}, "another server"},
 		"cut off": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "100")
