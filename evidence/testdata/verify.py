@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """Verifies evidence streams: python3 verify.py KEYS.json STREAM.jsonl...
 
-KEYS.json maps key ids to public keys in PEM (Ed25519, or ECDSA on P-256). Prints {"verdict": ..., "why": [...]}, a line
-for each stream, and exits 0 if all are good. Written from docs/evidence-format.md alone, as a second opinion on package
-verify; needs only the standard library and `cryptography`.
+KEYS.json maps key ids to public keys in PEM (Ed25519, or ECDSA on P-256). Prints {"verdict": ..., "why": [...]}, a line for each
+stream, and exits 0 if all are good. Written from docs/evidence-format.md alone; needs only the standard library and `cryptography`.
 """
 import base64, hashlib, json, re, sys
 from datetime import datetime, timezone
@@ -62,11 +61,11 @@ def value(v):
 
 
 def signature_holds(key, message, sig):
-    raw = isinstance(key, ed25519.Ed25519PublicKey)
-    if not raw and len(sig) == 64:  # r and s
+    edwards = isinstance(key, ed25519.Ed25519PublicKey)
+    if not edwards and len(sig) == 64:  # r and s
         sig = utils.encode_dss_signature(int.from_bytes(sig[:32], "big"), int.from_bytes(sig[32:], "big"))
     try:
-        key.verify(sig, message, *([] if raw else [ec.ECDSA(hashes.SHA256())]))
+        key.verify(sig, message, *([] if edwards else [ec.ECDSA(hashes.SHA256())]))
         return True
     except (InvalidSignature, ValueError):
         return False
@@ -111,8 +110,11 @@ def verify(lines, keys):
             if len(line.rstrip(b"\n")) > 1 << 20:
                 raise ValueError("too long")
             e = read(line)
-            if e["specversion"] != "1.0" or (e.get("sequence") and not re.fullmatch(r"\d{10,}", e["sequence"])):
+            texts = CORE + ("time", "sequence", "cellosrun", "cellosprev")
+            texts_only = all(type(e.get(n)) in (str, type(None)) for n in texts)
+            if e["specversion"] != "1.0" or not e["id"] or not e["type"] or not texts_only or not re.fullmatch(r"\d{10,}", e.get("sequence") or "0" * 10) or type(e.get("celloscount")) not in (Number, type(None)):
                 raise ValueError("no CloudEvent")
+            [value(e[n]) for n in e if n != "data"], e.get("time") and instant(e["time"])
         except (ValueError, KeyError, TypeError, RecursionError, ZeroDivisionError) as err:
             found.add("open" if not line.endswith(b"\n") and count is None else "unreadable")  # torn, or bad
             why.append("line %d: %s" % (n, err))
@@ -130,10 +132,9 @@ def verify(lines, keys):
             found.add("incomplete")
             why.append("line %d: number %s of %s where %d of %s is due" % (n, e["sequence"], e["cellosrun"], due, run))
         due, prev = due + 1, digest
-        if e.get("celloscount") is not None:
-            count = int(e["celloscount"])
-            if count != int(e["sequence"]):
-                found.add("incomplete")
+        count = int(e["celloscount"]) if e.get("celloscount") is not None else count
+        if count is not None and count != int(e["sequence"]):
+            found.add("incomplete")
     if count is None:
         found.add("open")
     order = ("bad", "unreadable", "incomplete", "unknownKey", "open")

@@ -109,9 +109,13 @@ func (e *event) extension(m canon.Member) (err error) {
 			err = errors.New("not a count")
 		}
 	case "cellosrun":
-		e.run = a.value
+		if e.run = a.value; !text {
+			err = errors.New("not a text")
+		}
 	case "cellosprev":
-		e.prev = a.value
+		if e.prev = a.value; !text {
+			err = errors.New("not a text")
+		}
 	}
 	return err
 }

@@ -165,6 +165,14 @@ func tamperings(other, resigned, sameID [][]byte) []tampering {
 		{"lone surrogate", edit(3, swap("cellos-supervisor", `cellos-supervis\ud800r`)), verify.Garbled, verify.Unreadable},
 		{"member twice", edit(3, swap(`"specversion":"1.0",`, `"specversion":"1.0","specversion":"1.0",`)), verify.Garbled, verify.Unreadable},
 		{"other version", edit(3, swap(`"specversion":"1.0"`, `"specversion":"1.1"`)), verify.Garbled, verify.Unreadable},
+		{"run as a number", edit(10, func(s string) string {
+			i := strings.Index(s, `"cellosrun":"`) + 12
+			return s[:i] + "5" + s[i+38:]
+		}), verify.Garbled, verify.Unreadable},
+		{"count as a text", edit(14, swap(`"celloscount":14`, `"celloscount":"14"`)), verify.Garbled, verify.Unreadable},
+		{"time that is none", edit(3, swap(`"time":"2026-11-23T`, `"time":"2026-11-23 T`)), verify.Garbled, verify.Unreadable},
+		{"id emptied", edit(3, func(s string) string { i := strings.Index(s, `"id":"`) + 6; return s[:i] + s[i+36:] }), verify.Garbled, verify.Unreadable},
+		{"attribute with a fraction", edit(3, swap(`,"dssematerial"`, `,"extra":1.5,"dssematerial"`)), verify.Garbled, verify.Unreadable},
 		{"sequence as a number", edit(10, swap(`"0000000010"`, `10`)), verify.Garbled, verify.Unreadable},
 		{"member of data twice", edit(3, swap(`"ttlSeconds":60`, `"ttlSeconds":60,"ttlSeconds":60`)), verify.Garbled, verify.Unreadable},
 		{"two lines joined", func(l [][]byte) [][]byte { l[3] = bytes.TrimSuffix(l[3], []byte("\n")); return l }, verify.Garbled, verify.Unreadable},
