@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 
 TYPE = "https://cloudevents.io/verifiability/dsse/v0.1"
 CORE = ("id", "source", "specversion", "type", "datacontenttype", "dataschema", "subject")
+TEXTS = CORE + ("time", "sequence", "cellosrun", "cellosprev")
 sha = lambda b: hashlib.sha256(b).digest()
 Number = type("Number", (str,), {})  # a JSON number as it was written
 Bad = type("Bad", (Exception,), {})  # an event that is not authentic
@@ -87,8 +88,7 @@ def check(e, keys):
         p = read(payload)
         data = b"" if e.get("data") is None else write(e["data"]).encode("utf-8")
         second, fraction = instant(e["time"]) if e.get("time") else ("", "")
-        parts = [value(e.get(n)) for n in CORE] + [second.encode(), data]
-        if sha(b"".join(map(sha, parts))) != base64.b64decode(p["core"]):
+        if sha(b"".join(map(sha, [value(e.get(n)) for n in CORE] + [second.encode(), data]))) != base64.b64decode(p["core"]):
             raise Bad("event altered")
         if "time" in p and instant(p["time"]) != (second, fraction):
             raise Bad("time altered")
@@ -110,9 +110,9 @@ def verify(lines, keys):
             if len(line.rstrip(b"\n")) > 1 << 20:
                 raise ValueError("too long")
             e = read(line)
-            texts = CORE + ("time", "sequence", "cellosrun", "cellosprev")
-            texts_only = all(type(e.get(n)) in (str, type(None)) for n in texts)
-            if e["specversion"] != "1.0" or not e["id"] or not e["type"] or not texts_only or not re.fullmatch(r"\d{10,}", e.get("sequence") or "0" * 10) or type(e.get("celloscount")) not in (Number, type(None)):
+            known = e["specversion"] == "1.0" and e["id"] and e["type"] and type(e.get("celloscount")) in (Number, type(None))
+            texts_only = known and all(type(e.get(n)) in (str, type(None)) for n in TEXTS)
+            if not texts_only or not re.fullmatch(r"\d{10,}", e.get("sequence") or "0" * 10):
                 raise ValueError("no CloudEvent")
             [value(e[n]) for n in e if n != "data"], e.get("time") and instant(e["time"])
         except (ValueError, KeyError, TypeError, RecursionError, ZeroDivisionError) as err:
@@ -137,8 +137,8 @@ def verify(lines, keys):
             found.add("incomplete")
     if count is None:
         found.add("open")
-    order = ("bad", "unreadable", "incomplete", "unknownKey", "open")
-    return {"verdict": next((v for v in order if v in found), "good"), "why": why[:20]}
+    verdict = next((v for v in ("bad", "unreadable", "incomplete", "unknownKey", "open") if v in found), "good")
+    return {"verdict": verdict, "why": why[:20]}
 
 
 if __name__ == "__main__":
