@@ -177,7 +177,10 @@ func oneError(t *testing.T, r result) {
 }
 
 // A runLine is what the tests read of an element of cellos runs --json.
-type runLine struct{ ID, Path, Status, SpecID, Outcome, Reason string }
+type runLine struct {
+	ID, Path, Status, SpecID, Outcome, Reason string
+	Run                                       string `json:"cellosrun"`
+}
 
 func runsOf(t *testing.T, b *bench) (list []runLine) {
 	t.Helper()

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -212,6 +213,18 @@ func TestVerify(t *testing.T) {
 		c := b.command("verify", "-")
 		c.Stdin = strings.NewReader(b.cellos("show", "--events", "last").ok(t))
 		b.run(c).ok(t)
+		// A mirror file has the events of several runs.
+		b.cell([]string{"--events", "mirror"}, "true").ok(t)
+		first := runsOf(t, b)[0]
+		b.cell([]string{"--events", "mirror"}, "true").ok(t)
+		b.cellos("verify", "./mirror").fails(t, 4)
+		r := parsed(t, b.cellos("verify", "--run", first.Run, "--json", "./mirror").ok(t))["report"].(map[string]any)
+		head, count := r["head"].(string), fmt.Sprint(r["count"])
+		b.cellos("verify", "--run", first.Run, "--head", head, "--count", count, "./mirror").ok(t)
+		b.cellos("verify", "--head", head, "last").fails(t, 4)
+		b.write("stream", strings.Join(strings.SplitAfter(b.cellos("show", "--events").ok(t), "\n")[:9], ""), 0o600)
+		b.cellos("verify", "./stream").fails(t, 6)
+		b.cellos("verify", "--count", count, "./stream").fails(t, 4)
 		// The files beside the events belong to the run.
 		dir := runsOf(t, b)[0].Path
 		for _, name := range []string{"document", "plan.txt"} {

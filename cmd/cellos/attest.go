@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 
+	"cellos.io/cellos/evidence"
 	"cellos.io/cellos/evidence/attest"
 	"cellos.io/cellos/evidence/policy"
 	"cellos.io/cellos/evidence/verify"
@@ -90,7 +91,9 @@ func stated(name string, kind attest.Predicate, keys []string, c attest.Context,
 	}
 	var run attest.Run
 	sum := sha256.New()
-	report, err := verified(name, trusted, &policy.Facts{}, run.Visit, sum, env)
+	var facts policy.Facts
+	v := verify.Verifier{Keys: trusted, Visit: func(e evidence.Event) { facts.Visit(e); run.Visit(e) }}
+	report, err := verified(name, v, &facts, sum, env)
 	if err != nil {
 		return none, unreadable(err)
 	}

@@ -25,7 +25,7 @@ func commands() []command {
 		{name: "runs", does: "list recorded runs", usage: runsUsage, flags: append([]string{"--json", "--clean", "--recover"}, signerFlagNames...), run: runsCommand},
 		{name: "show", does: "show a recorded run", usage: showUsage, flags: []string{"--json", "--html", "--output", "--key", "--events", "--document", "--plan"}, files: true, run: showCommand},
 		{name: "diff", does: "compare two recorded runs", usage: diffUsage, flags: []string{"--json", "--key"}, files: true, run: diffCommand},
-		{name: "verify", does: "check the evidence of a run", usage: verifyUsage, flags: []string{"--key", "--require", "--json"}, files: true, run: verifyCommand},
+		{name: "verify", does: "check the evidence of a run", usage: verifyUsage, flags: []string{"--key", "--require", "--run", "--count", "--head", "--json"}, files: true, run: verifyCommand},
 		{name: "attest", does: "make a signed in-toto statement about a run's files", usage: attestUsage,
 			flags: append([]string{"--predicate", "--builder", "--failed", "--statement", "--output", "--key"}, signerFlagNames...), files: true, run: attestCommand},
 		{name: "keys", does: "the keys that sign evidence", usage: keysUsage, flags: []string{"--json", "--format"}, run: keysCommand},

@@ -18,13 +18,16 @@ import (
 	"cellos.io/cellos/evidence/verify"
 )
 
-const verifyUsage = `usage: cellos verify [--key FILE]... [--require POLICY] [--json] [RUN|FILE|-]
+const verifyUsage = `usage: cellos verify [FLAGS] [RUN|FILE|-]
 
 Checks the evidence of a run: every event signed with a known key and unchanged, none missing, moved, repeated or added, and says what it
 proves. RUN is a recorded run (its name, the beginning of it, or "last", the default), FILE a file of events, - standard input.
 
   --key FILE         public keys to trust: PEM, JWK, JWKS or an SSH public key. Without it, your own (cellos keys)
   --require POLICY   demands on what the evidence says, in YAML: docs/evidence-format.md
+  --run ID           take the events of this run (cellosrun) out of a stream with several, such as a mirror file
+  --count N          how many events there must be, and
+  --head DIGEST      the digest of the last one's payload, as you know them from elsewhere: then a chain that was cut off is told from an open one
   --json             print the report for programs
 
 exit status: 0 good; 2 wrong command line; 3 events are not authentic; 4 events are missing, moved, repeated or cut off; 5 signed with
@@ -44,6 +47,10 @@ func verifyCommand(args []string, env environment, ui *console) error {
 	var files []string
 	set.Func("key", "", func(v string) error { files = append(files, v); return nil })
 	require, asJSON := set.String("require", "", ""), set.Bool("json", false, "")
+	var known verify.Verifier
+	set.StringVar(&known.Run, "run", "", "")
+	set.Uint64Var(&known.Count, "count", 0, "")
+	set.StringVar(&known.Head, "head", "", "")
 	rest, _, err := parse(set, args)
 	if errors.Is(err, flag.ErrHelp) {
 		_, err := io.WriteString(env.out, verifyUsage)
@@ -74,7 +81,8 @@ func verifyCommand(args []string, env environment, ui *console) error {
 		demands = &p
 	}
 	var facts policy.Facts
-	report, err := verified(name, trusted, &facts, nil, io.Discard, env)
+	known.Keys, known.Visit = trusted, facts.Visit
+	report, err := verified(name, known, &facts, io.Discard, env)
 	if err != nil {
 		return unreadable(err)
 	}
@@ -131,13 +139,9 @@ func trust(files []string, env environment) (verify.Keys, error) {
 	return trusted, nil
 }
 
-// verified verifies a stream of events; that of a recorded run also against the document and the plan beside it. Visit sees every good
-// event, nil: only facts do. What is read goes to copied too.
-func verified(name string, trusted verify.Keys, facts *policy.Facts, visit func(evidence.Event), copied io.Writer, env environment) (verify.Report, error) {
-	v := verify.Verifier{Keys: trusted, Visit: facts.Visit}
-	if visit != nil {
-		v.Visit = func(e evidence.Event) { facts.Visit(e); visit(e) }
-	}
+// verified verifies a stream of events; that of a recorded run also against the document and the plan beside it, of which facts, that v
+// visits, know the digest. What is read goes to copied too.
+func verified(name string, v verify.Verifier, facts *policy.Facts, copied io.Writer, env environment) (verify.Report, error) {
 	in, dir, err := openEvidence(name, env)
 	if err != nil {
 		return verify.Report{}, err

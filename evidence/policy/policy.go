@@ -7,7 +7,7 @@
 //	egress: [api.example.com:443]   # nothing else was granted; [] for nothing at all
 //	keys: [sha256:8f0c…]            # signed with these keys only
 //	maxAge: 30d                     # of the last event; h, m and s too
-//	denials: none                   # nothing that the cell asked of the network was refused
+//	denials: none                   # nothing that is counted was refused: names always, system calls with --report-refusals
 //	outcome: succeeded              # the run's own
 //	residue: clean                  # nothing was left over
 //	compatAllow: []                 # opt-outs that may have been used

@@ -67,6 +67,9 @@ func TestCheck(t *testing.T) {
 			return l
 		}
 	}
+	add := func(p evidence.Payload) func([]evidence.Payload) []evidence.Payload {
+		return func(l []evidence.Payload) []evidence.Payload { return slices.Insert(l, 1, p) }
+	}
 	for _, c := range []struct {
 		policy string
 		change func([]evidence.Payload) []evidence.Payload
@@ -93,6 +96,8 @@ func TestCheck(t *testing.T) {
 		{"maxAge: 60m", nil, ""},
 		{"denials: none", put(evidence.L7EgressDecision{}), "denials: 1 requests"},
 		{"denials: none", put(evidence.Other{EventType: evidence.TypeL7EgressDecision, Members: map[string]any{"decision": "deny"}}), "denials: 1"},
+		{"denials: none", add(evidence.Usage{Denials: []evidence.Denial{{What: evidence.DeniedSyscall, Name: "mount", Count: 3}, {What: evidence.DeniedName, Name: "x", Count: 9}}}), "denials: 3"},
+		{"denials: none", add(evidence.Usage{}), ""},
 		{"outcome: succeeded", put(evidence.Destroyed{Reason: "x"}), `outcome: "failed"`},
 		{"outcome: succeeded", drop(evidence.TypeDestroyed), "outcome: not recorded"},
 		{"residue: clean", drop(evidence.TypeResidue), "residue: nobody looked"},
