@@ -21,7 +21,7 @@ const order = `
 sysabi jsonwire printable variable outbound secret->outbound export->outbound,secret stream->sysabi terminal->sysabi
 document table seccomp
 authority spawn evidence admission
-cellinit overlay
+cellinit overlay gate
 plan
 cell
 cgroup
@@ -35,7 +35,7 @@ cmd/cellos
 // beside are packages that belong to one other package: only it, and what is beside it, imports them.
 var beside = map[string]string{
 	"document/": "document", "seccomp/": "seccomp", "sysabi/": "sysabi", "spawn/": "spawn", "cellinit/": "cellinit", "table/": "table", "secret/": "secret", "export/": "export",
-	"evidence/": "evidence", "variable/": "variable", "admission/": "admission",
+	"evidence/": "evidence", "variable/": "variable", "admission/": "admission", "gate/": "gate",
 }
 
 const module = "cellos.io/cellos"

@@ -25,6 +25,8 @@ type Authority struct {
 	Watch    Watch      // which system calls the supervisor is asked about
 	Limits   Limits     // how much
 	Network  []Rule     // names and ports that may be reached; empty means none
+	Names    Names      // what the document says about names: resolvers, list, addresses
+	OnHost   bool       // the host's network, unfiltered, in place of one of its own; no document can say it
 	Secrets  []string   // names of the secrets that are delivered
 	Delivery string     // how: document.DeliverEnv, …
 	Identity *Identity  // nil: the command has no workload identity
@@ -124,14 +126,6 @@ const (
 	WatchRefused              // those that a filter refuses
 	WatchEvery                // all
 )
-
-// A Rule lets the command reach one host on one port.
-type Rule struct {
-	Host     string
-	Port     uint16
-	Protocol string // "" if the document names none
-	From     string // spec.authority.egressRules[2]
-}
 
 // An Identity is a credential that says who the workload is. It is delivered as the secret SecretRef.
 type Identity struct {

@@ -37,6 +37,7 @@ func Of(doc *document.Document, at Place) (*Authority, error) {
 	a.secrets(s)
 	a.limits(s.Run)
 	a.network(&s.Authority)
+	a.names(&s.Authority)
 	a.exports(s.Export, at)
 	a.demands(s)
 	if err := errors.Join(errs...); err != nil {
@@ -169,16 +170,6 @@ func value(n *int64) uint64 {
 	return uint64(*n)
 }
 
-func (a *Authority) network(d *document.Authority) {
-	for i, r := range d.EgressRules {
-		rule := Rule{Host: r.Host, Port: r.Port, From: fmt.Sprintf("spec.authority.egressRules[%d]", i)}
-		if r.Protocol != nil {
-			rule.Protocol = *r.Protocol
-		}
-		a.Network = append(a.Network, rule)
-	}
-}
-
 func (a *Authority) exports(e *document.Export, at Place) {
 	if e == nil {
 		return
@@ -205,16 +196,9 @@ func (a *Authority) demands(s *document.Spec) {
 		{s.Ingress != nil && (s.Ingress.Git != nil || s.Ingress.OCIImage != nil), Demand{"spec.ingress", "fetching inputs"}},
 		{s.Environment != nil, Demand{"spec.environment", "running in an image"}},
 		{s.Authority.AuthorityDerivation != nil, Demand{"spec.authority.authorityDerivation", "checking a derivation token"}},
-		{names(s.Authority.DNSAuthority), Demand{"spec.authority.dnsAuthority", "resolving names"}},
-		{s.Authority.CDNAuthority != nil && len(s.Authority.CDNAuthority.Providers) > 0, Demand{"spec.authority.cdnAuthority", "reaching content networks"}},
 	} {
 		if d.asked {
 			a.Demands = append(a.Demands, d.Demand)
 		}
 	}
-}
-
-// names reports whether anybody can be asked, or for anything: without names the rest of the object only narrows what there is not.
-func names(d *document.DNSAuthority) bool {
-	return d != nil && len(d.Resolvers)+len(d.HostnameAllowlist) > 0
 }

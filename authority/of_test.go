@@ -2,6 +2,7 @@ package authority
 
 import (
 	"fmt"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -31,7 +32,7 @@ func plain() Authority {
 		ID:       "it",
 		Command:  Command{Argv: []string{"/bin/true", "x"}, Env: []Variable{{"PATH", "/usr/bin:/bin:/usr/local/bin"}}, Hostname: "cell"},
 		Work:     Work{Path: "/w", Mode: Overlay},
-		Syscalls: "hardened",
+		Syscalls: "hardened", Names: Names{Types: DefaultTypes()},
 		Limits: Limits{Lifetime: time.Minute, Wall: time.Minute, WallFrom: "spec.lifetime.ttlSeconds",
 			Processes: 4096, Scratch: 1 << 30},
 		Delivery: "runtimeLeasedBroker",
@@ -93,7 +94,7 @@ func TestOf(t *testing.T) {
 			}
 		}},
 		{"network", "", `"egressRules":[{"host":"a.example","port":443,"protocol":"tls"},{"host":"b.example","port":53}]`, "", func(a *Authority) {
-			a.Network = []Rule{{"a.example", 443, "tls", "spec.authority.egressRules[0]"}, {"b.example", 53, "", "spec.authority.egressRules[1]"}}
+			a.Network = []Rule{{Host: "a.example", Port: 443, Protocol: "tls", From: "spec.authority.egressRules[0]"}, {Host: "b.example", Port: 53, From: "spec.authority.egressRules[1]"}}
 		}},
 		{"secrets", "", `"secretRefs":["one","two"]`, "", func(a *Authority) { a.Secrets = []string{"one", "two"} }},
 		{"delivery", "", `"secretRefs":["one"]`, `,"secretDelivery":"env"`, func(a *Authority) { a.Secrets, a.Delivery = []string{"one"}, "env" }},
@@ -111,9 +112,15 @@ func TestOf(t *testing.T) {
 				a.Demands = []Demand{{"spec.ingress", "fetching inputs"}, {"spec.environment", "running in an image"}}
 			}},
 		{"an image as input", `,"ingress":{"ociImage":{"reference":"r"}}`, "", "", func(a *Authority) { a.Demands = []Demand{{"spec.ingress", "fetching inputs"}} }},
-		{"no names", "", `"dnsAuthority":{"resolvers":[],"hostnameAllowlist":[],"blockUdpDoq":true},"cdnAuthority":{"providers":[]}`, "", func(a *Authority) {}},
-		{"names", "", `"dnsAuthority":{"hostnameAllowlist":["a.example"]},"cdnAuthority":{"providers":[{"providerId":"p","hostnamePattern":"*.a.example"}]}`, "", func(a *Authority) {
-			a.Demands = []Demand{{"spec.authority.dnsAuthority", "resolving names"}, {"spec.authority.cdnAuthority", "reaching content networks"}}
+		{"no names", "", `"dnsAuthority":{"resolvers":[],"hostnameAllowlist":[],"blockUdpDoq":true},"cdnAuthority":{"providers":[]}`, "", func(a *Authority) { a.Names.NoDoQ = true }},
+		{"names", "", `"dnsAuthority":{"resolvers":[{"resolverId":"r","endpoint":"192.0.2.1:53","protocol":"do53-udp"},{"resolverId":"q","endpoint":"dns.example:853","protocol":"doq","dnssec":{}}],` +
+			`"hostnameAllowlist":["*.Example.com"],"allowedQueryTypes":["TXT"],"refreshPolicy":{"minTtlSeconds":5,"maxStaleSeconds":60},` +
+			`"rebindingPolicy":{"responseIpAllowlist":["A.example:10.0.0.0/8","b.example:::1"],"rejectOnRebind":true},"blockUdpDoq":true},` +
+			`"cdnAuthority":{"providers":[{"providerId":"p","hostnamePattern":"*.cdn.example","acceptFronting":true},{"providerId":"q","hostnamePattern":"x.example"}]}`, "", func(a *Authority) {
+			a.Names = Names{Allow: []string{"*.example.com"}, Types: []string{"TXT"}, Fronting: []string{"*.cdn.example"}, MinTTL: 5 * time.Second, MaxStale: time.Minute, Novel: 4, RejectNovel: true, NoDoQ: true, Policy: true,
+				Resolvers: []Resolver{{"r", "192.0.2.1:53", "do53-udp", "spec.authority.dnsAuthority.resolvers[0]"}, {"q", "dns.example:853", "doq", "spec.authority.dnsAuthority.resolvers[1]"}},
+				Addresses: []NameAddress{{"a.example", netip.MustParsePrefix("10.0.0.0/8")}, {"b.example", netip.MustParsePrefix("::1/128")}}}
+			a.Demands = []Demand{{"spec.authority.dnsAuthority.resolvers[1].dnssec.validate", "validating DNSSEC"}, {"spec.authority.dnsAuthority.resolvers[1].protocol", "asking over QUIC"}}
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -51,8 +51,25 @@ type Network struct{}
 type EgressRule struct {
 	Host                   string  `json:"host" doc:"required,format=host"`
 	Port                   uint16  `json:"port" doc:"required,min=1,max=65535"`
-	Protocol               *string `json:"protocol" doc:"format=protocol"` // tcp udp tls https http dns-acknowledged, in any case
+	Protocol               *string `json:"protocol" doc:"format=protocol"` // tcp udp tls https http dns-acknowledged, in any case; nil: tcp
 	DNSEgressJustification *string `json:"dnsEgressJustification" doc:"omit"`
+	Budget                 *Budget `json:"budget" doc:"omit"` // nil: no limit of its own
+}
+
+// What happens when a Budget is used up.
+const (
+	ExceedRefuse = "refuse" // further connections are refused, the one under way is cut; the default
+	ExceedEnd    = "end"    // the cell ends
+)
+
+// A Budget bounds what a rule may be used for: an allowed name is a way out, too. nil means no limit.
+type Budget struct {
+	BytesOut    *int64  `json:"bytesOut" doc:"omit,min=1"`    // from the cell, payload of all connections together
+	BytesIn     *int64  `json:"bytesIn" doc:"omit,min=1"`     // to the cell
+	Connections *int64  `json:"connections" doc:"omit,min=1"` // in the whole run
+	Requests    *int64  `json:"requests" doc:"omit,min=1"`    // of cleartext HTTP, in the whole run
+	PerSecond   *int64  `json:"perSecond" doc:"omit,min=1"`   // new connections
+	OnExceed    *string `json:"onExceed" doc:"omit,enum=refuse|end"`
 }
 
 // An AuthorityDerivation is a token: somebody with a known key signed that this cell may have LeafCapability.

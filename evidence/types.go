@@ -20,6 +20,14 @@ const (
 	TypeProcessSpawned     = observability + "process_spawned"
 	TypeNetworkEnforcement = observability + "network_enforcement"
 	TypeFSTouch            = observability + "fs_touch"
+	TypeDNSQuery           = observability + "dns_query"
+	TypeDrift              = observability + "dns_authority_drift"
+	TypeRebindThreshold    = observability + "dns_authority_rebind_threshold"
+	TypeRebindRejected     = observability + "dns_authority_rebind_rejected"
+	TypeFlowDecision       = observability + "network_flow_decision"
+
+	TypeQueryPermitted = documented + "cell.dns.v1.query_permitted"
+	TypeQueryRefused   = documented + "cell.dns.v1.query_refused"
 
 	TypeIdentityMaterialized = documented + "cell.identity.v1.materialized"
 	TypeIdentityFailed       = documented + "cell.identity.v1.failed"
@@ -48,12 +56,14 @@ const (
 
 // Types of our own events.
 const (
-	TypePlan      = OwnPrefix + "plan"
-	TypeBoundary  = OwnPrefix + "boundary"
-	TypeCommand   = OwnPrefix + "command"
-	TypeFiles     = OwnPrefix + "files"
-	TypeArtifact  = OwnPrefix + "artifact"
-	TypeUsage     = OwnPrefix + "usage"
-	TypeResidue   = OwnPrefix + "residue"
-	TypeAbandoned = OwnPrefix + "abandoned"
+	TypePlan       = OwnPrefix + "plan"
+	TypeBoundary   = OwnPrefix + "boundary"
+	TypeCommand    = OwnPrefix + "command"
+	TypeFiles      = OwnPrefix + "files"
+	TypeArtifact   = OwnPrefix + "artifact"
+	TypeUsage      = OwnPrefix + "usage"
+	TypeResidue    = OwnPrefix + "residue"
+	TypeNetworkGap = OwnPrefix + "network_gap"
+	TypeNetworkUse = OwnPrefix + "network_use"
+	TypeAbandoned  = OwnPrefix + "abandoned"
 )

@@ -98,11 +98,18 @@ func (p *planner) etcTexts() []etcText {
 	if ids.GID != 65534 {
 		group += "nogroup:x:65534:\n"
 	}
-	return []etcText{
+	texts := []etcText{
 		{"passwd", passwd},
 		{"group", group},
 		{"hostname", host + "\n"},
 		{"hosts", "127.0.0.1 localhost " + host + "\n::1 localhost " + host + "\n"},
 		{"nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"},
 	}
+	if text := p.p.Network.hostHosts; text != "" {
+		texts[3].text = text
+	}
+	if text := p.p.Network.resolvConf(); text != "" {
+		texts = append(texts, etcText{"resolv.conf", text})
+	}
+	return texts
 }

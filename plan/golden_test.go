@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,6 +30,13 @@ type golden struct {
 
 func kernel(h Host, major, minor int) Host { h.Kernel = Version{major, minor}; return h }
 
+// without is a machine that lacks a file.
+func without(f files, path string) files {
+	f = maps.Clone(f)
+	delete(f, path)
+	return f
+}
+
 func goldens() []golden {
 	mode := func(m string) string { return `"filesystem":{"workingDirectory":"` + m + `"}` }
 	lacks := func(change func(*Host)) Host { h := machine(); change(&h); return h }
@@ -51,6 +59,16 @@ func goldens() []golden {
 			run: `"timeoutMs":1500,"limits":{"processes":64,"openFiles":256,"fileSizeBytes":1048576,"scratchBytes":65536,"outputBytes":1000,"gracefulShutdownSeconds":5}`},
 		{name: "group", host: lacks(func(h *Host) { h.Cgroups = delegated }), grants: mode("empty"), run: `"limits":{"memoryMaxBytes":67108864,"cpuMax":{"quotaMicros":50000}}`},
 		{name: "root-group", host: func() Host { h := rootful(); h.Cgroups = versionOne; return h }(), grants: mode("empty"), run: `"limits":{"memoryMaxBytes":1048577,"processes":7}`},
+		{name: "network", host: machine(), grants: mode("empty") + `,"egressRules":[{"host":"api.example.com","port":443,"protocol":"https","budget":{"bytesOut":1000,"perSecond":5,"onExceed":"end"}},` +
+			`{"host":"192.0.2.1","port":9},{"host":"[2001:db8::1]","port":123,"protocol":"UDP"},{"host":"9.9.9.9","port":53,"protocol":"dns-acknowledged"}],` +
+			`"dnsAuthority":{"resolvers":[{"resolverId":"r","endpoint":"127.0.0.1:53","protocol":"do53-udp"},{"resolverId":"q","endpoint":"https://dns.example/dns-query","protocol":"doh"}],` +
+			`"rebindingPolicy":{"responseIpAllowlist":["api.example.com:10.0.0.0/8"]}}`},
+		{name: "root-network", host: rootful(), grants: mode("empty") + `,"egressRules":[{"host":"api.example.com","port":443}]`},
+		{name: "names-only", host: machine(), grants: mode("empty") + `,"dnsAuthority":{"resolvers":[{"resolverId":"r","endpoint":"[::1]:53","protocol":"do53-udp"}],"hostnameAllowlist":["*.example.com"]}`},
+		{name: "refused-network", host: lacks(func(h *Host) { h.Landlock = 6 }), files: without(debian, "/dev/net/tun"), grants: mode("empty") + `,"egressRules":[{"host":"127.0.0.1","port":80},{"host":"198.19.0.1","port":80},{"host":"0.1.2.3","port":80},` +
+			`{"host":"[fe80::1]","port":80},{"host":"a._tcp","port":80},{"host":"a.example","port":53},{"host":"a.example","port":853},{"host":"a.example","port":443,"protocol":"udp"},{"host":"a.example","port":53,"protocol":"dns-acknowledged"},` +
+			`{"host":"::1","port":80},{"host":"::ffff:127.0.0.1","port":80},{"host":"192.0.2.1","port":54,"protocol":"dns-acknowledged"}],` +
+			`"dnsAuthority":{"blockUdpHttp3":true,"resolvers":[{"resolverId":"a","endpoint":"192.0.2.1:853","protocol":"doq"},{"resolverId":"b","endpoint":"192.0.2.1:53","protocol":"do53-udp","dnssec":{}}]}`},
 		{name: "profiles", host: machine(), run: `"seccomp":{"profile":"baseline+net-none"}`, grants: mode("empty")},
 		{name: "watched", host: machine(), run: `"seccomp":{"profile":"strict","reportRefusals":true}`, grants: mode("write")},
 		{name: "strict", host: machine(), run: `"seccomp":{"profile":"strict+net-none"}`, grants: mode("empty")},

@@ -20,6 +20,8 @@ type Host struct {
 	UserNS string
 
 	Cgroups Cgroups // filled only where WantsCgroup says so, or an operator named a place
+	// ResolvConf and Hosts are the texts of the host's files of these names, for cells on the host's network.
+	ResolvConf, Hosts string
 
 	Etc     []string         // names in /etc
 	Private []string         // folders of the supervisor's own, which no cell may have; real paths, in Entries too

@@ -24,7 +24,7 @@ var debian = files{
 	"/usr": folder(0), "/bin": link("usr/bin", "/usr/bin"), "/sbin": link("usr/sbin", "/usr/sbin"), "/lib": link("usr/lib", "/usr/lib"),
 	"/lib64": link("usr/lib64", "/usr/lib64"), "/usr/share": folder(0), "/usr/share/doc": folder(0), "/usr/local": folder(0), "/usr/bin/tool": regular(),
 	"/dev/full": {Kind: Other, Mode: 0o666}, "/dev/null": {Kind: Other, Mode: 0o666}, "/dev/tty": {Kind: Other, Mode: 0o666},
-	"/dev/urandom": {Kind: Other, Mode: 0o666}, "/dev/zero": {Kind: Other, Mode: 0o666},
+	"/dev/urandom": {Kind: Other, Mode: 0o666}, "/dev/zero": {Kind: Other, Mode: 0o666}, "/dev/net/tun": {Kind: Other, Mode: 0o666},
 	"/proc/sys": {Kind: Directory, Mode: 0o555}, "/proc/acpi": {Kind: Directory, Mode: 0o555}, "/proc/cmdline": {Kind: Regular, Mode: 0o444},
 	"/proc/interrupts": {Kind: Regular, Mode: 0o444}, "/proc/kallsyms": {Kind: Regular, Mode: 0o444}, "/proc/kcore": {Kind: Regular, Mode: 0o400},
 	"/proc/keys": {Kind: Regular, Mode: 0o444}, "/proc/modules": {Kind: Regular, Mode: 0o444}, "/proc/timer_list": {Kind: Regular, Mode: 0o400},

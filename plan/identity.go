@@ -23,6 +23,9 @@ func (p *planner) identity() {
 	}
 	p.p.IDs = ids
 	p.p.Namespaces = AllNamespaces
+	if p.a.OnHost {
+		p.p.Namespaces &^= sysabi.CLONE_NEWNET
+	}
 	if p.a.Clocks {
 		p.p.Namespaces |= sysabi.CLONE_NEWTIME
 	}

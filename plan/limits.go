@@ -8,23 +8,6 @@ import (
 	"cellos.io/cellos/table"
 )
 
-// network brings up the loopback interface of the cell's network namespace: programs that talk to themselves work, and there
-// is no other interface.
-func (p *planner) network() {
-	b := &p.b
-	b.in(LayerNet)
-	s := b.opens("opening a socket in the cell's network", "socket", table.Flags(sysabi.AF_INET, "AF_INET"),
-		table.Flags(sysabi.SOCK_DGRAM|sysabi.SOCK_CLOEXEC, "SOCK_DGRAM|SOCK_CLOEXEC"), table.Num(0))
-	ifreq := make([]byte, 40) // struct ifreq, netdevice(7): 16 bytes of name, then the flags
-	copy(ifreq, "lo")
-	ifreq[16] = sysabi.IFF_UP | sysabi.IFF_RUNNING
-	b.do("bringing up lo", "ioctl", table.FD(s), table.Flags(sysabi.SIOCSIFFLAGS, "SIOCSIFFLAGS"), table.Struct(ifreq, `{"lo", IFF_UP|IFF_RUNNING}`))
-	b.close(s)
-	b.in(LayerUTS)
-	name := p.a.Command.Hostname
-	b.do("naming the host "+name, "sethostname", table.Path(name), table.Num(uint64(len(name))))
-}
-
 // limits sets the resource limits of setrlimit(2). Wall time and output are the supervisor's to watch.
 func (p *planner) limits() {
 	b, l := &p.b, p.a.Limits

@@ -47,7 +47,7 @@ var fdArgs = map[string]struct {
 	"dup3": {}, "close": {at: []int{0}}, "close_range": {}, "setsid": {}, "keyctl": {}, "openat": {[]int{0}, true}, "openat2": {[]int{0}, true}, "open_tree": {[]int{0}, true},
 	"write": {at: []int{0}}, "read": {at: []int{0}}, "setgroups": {}, "setresgid": {}, "setresuid": {}, "umask": {}, "mount_setattr": {at: []int{0}},
 	"fsopen": {opens: true}, "fsconfig": {at: []int{0}}, "fsmount": {[]int{0}, true}, "move_mount": {at: []int{0, 2}}, "fchdir": {at: []int{0}},
-	"mkdirat": {at: []int{0}}, "mknodat": {at: []int{0}}, "symlinkat": {at: []int{1}}, "pivot_root": {}, "umount2": {}, "chdir": {}, "socket": {opens: true},
+	"mkdirat": {at: []int{0}}, "mknodat": {at: []int{0}}, "symlinkat": {at: []int{1}}, "pivot_root": {}, "umount2": {}, "chdir": {}, "socket": {opens: true}, "bind": {at: []int{0}}, "listen": {at: []int{0}},
 	"ioctl": {at: []int{0}}, "sethostname": {}, "prlimit64": {}, "prctl": {}, "capset": {}, "landlock_create_ruleset": {opens: true},
 	"landlock_add_rule": {at: []int{0}}, "landlock_restrict_self": {at: []int{0}}, "rt_sigprocmask": {}, "seccomp": {}, "execveat": {at: []int{0}},
 }
@@ -210,7 +210,7 @@ func (c *child) lookup(s table.Step, at, quotedName string) (what string, own bo
 		c.ruleAt = name
 		return "the cell's " + name, true
 	case strings.HasPrefix(name, "/"):
-		if s.Call == "openat" && name != "/proc/self/setgroups" && name != "/proc/self/uid_map" && name != "/proc/self/gid_map" {
+		if s.Call == "openat" && name != "/dev/net/tun" && name != "/proc/self/setgroups" && name != "/proc/self/uid_map" && name != "/proc/self/gid_map" {
 			c.fail(s, "a path of the host is opened for reading or writing")
 		}
 		return "the host's " + name, false

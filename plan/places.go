@@ -68,6 +68,9 @@ func Paths(a *authority.Authority) []string {
 			}
 		}
 	}
+	if len(a.Network) > 0 {
+		s = append(s, devicePath)
+	}
 	slices.Sort(s)
 	return slices.Compact(s)
 }

@@ -30,6 +30,7 @@ type Plan struct {
 	Promises   []Promise   // what is measured before release
 	Says       []Sentence  // what the command can do and cannot, in words
 	Cgroup     *Cgroup     // nil: the cell has none of its own
+	Network    Network     // the cell's way out
 	Limits     authority.Limits
 	Work       authority.Work
 	Profile    string   // seccomp profile
@@ -73,6 +74,7 @@ type Tree struct {
 type Held struct {
 	Changes  int // the folder that collects what changes in the working directory
 	Terminal int // the master side of the cell's terminal
+	Device   int // the cell's network device
 }
 
 // Boot is what PID 1 is told.
@@ -114,6 +116,7 @@ const (
 	LayerFDs      = "descriptors"
 	LayerWatch    = "supervisor"
 	LayerGroup    = "control group"
+	LayerGate     = "network gate"
 )
 
 // For plans a cell. The error is a Refused with everything that the host cannot enforce.
@@ -124,9 +127,10 @@ func For(a *authority.Authority, h Host) (*Plan, error) {
 		Limits:  a.Limits,
 		Work:    a.Work,
 		Exports: len(a.Exports) > 0,
-		Held:    Held{Changes: -1, Terminal: -1},
+		Held:    Held{Changes: -1, Terminal: -1, Device: -1},
 	}}
 	p.demands()
+	p.reach()
 	p.host()
 	p.identity()
 	p.places()
@@ -164,6 +168,7 @@ func (p *planner) build() {
 	p.b.steps = make(table.Table, 0, 512) // a plan without grants has about 330 steps
 	p.descriptors()
 	p.session()
+	p.device()
 	p.maps()
 	p.root()
 	p.network()

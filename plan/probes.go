@@ -117,11 +117,7 @@ func (p *planner) probes() {
 		p.deny(LayerSeccomp, "opening a raw packet socket", []sysabi.Errno{sysabi.EAFNOSUPPORT}, "socket", num(sysabi.AF_PACKET), num(sysabi.SOCK_DGRAM), num(0))
 		p.deny(LayerSeccomp, "an unknown system call", enosys, "", num(0))
 	}
-	if !strings.Contains(p.base(), "net-none") {
-		p.deny(LayerNet, "opening a socket of the cell's own network", nil, "socket", num(sysabi.AF_INET), num(sysabi.SOCK_DGRAM|sysabi.SOCK_CLOEXEC), num(0))
-		// struct sockaddr_in: 192.0.2.1 (RFC 5737, documentation) port 9.
-		p.deny(LayerNet, "reaching an address outside", []sysabi.Errno{sysabi.ENETUNREACH}, "connect", previous(), data(2, 0, 0, 9, 192, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0), num(16))
-	}
+	p.networkProbes()
 }
 
 // otherID is an id that the cell does not have; 0 unless that is the cell's own.

@@ -14,9 +14,6 @@ func (p *planner) demands() {
 	for _, d := range p.a.Demands {
 		p.refuse(d.From, d.What+": "+yet, "")
 	}
-	for _, r := range p.a.Network {
-		p.refuse(r.From, fmt.Sprintf("reaching %s port %d: %s", r.Host, r.Port, yet), "run without network: leave the rule out")
-	}
 	p.secrets()
 	for _, x := range p.a.Exports {
 		if slices.Contains(strings.Split(x.Path, "/"), "..") {

@@ -74,7 +74,7 @@ func (p *planner) says() {
 		scratch = append(scratch, "the working directory")
 	}
 	p.can(fmt.Sprintf("write up to %s in %s, in memory, dropped at the end", size(l.Scratch), and(scratch)), LayerMount)
-	p.can("talk to itself on the loopback interface of its own network", LayerNet)
+	p.networkSays()
 	var env []string
 	for _, v := range a.Command.Env {
 		env = append(env, v.Name)
@@ -98,7 +98,7 @@ func (p *planner) says() {
 	}
 
 	p.cannot("see or open any other file of the host", LayerMount, LayerLandlock)
-	p.cannot("reach any network, also not the host's loopback", LayerNet, LayerSeccomp)
+	p.networkCannot()
 	p.cannot("see, signal or trace any process outside the cell", LayerPID, LayerSeccomp, LayerLandlock)
 	p.cannot(fmt.Sprintf("be root: it is user %d (host user %d) without capabilities, and cannot gain any", ids.UID, ids.HostUID), LayerUser, LayerIdentity, LayerNNP)
 	p.cannot("make namespaces, mounts, devices, BPF programs, io_uring or other rarely needed system calls (profile "+p.base()+")", LayerSeccomp)
@@ -126,6 +126,9 @@ func (p *planner) says() {
 	p.promise(LayerMount, fmt.Sprintf("a namespace of its own, %d mounts as planned, the root read-only", len(p.p.Mounts)))
 	p.promise(LayerLimits, fmt.Sprintf("%d processes, no core dumps", l.Processes))
 	p.promise(LayerSession, "a session of its own")
+	if p.p.Network.Device {
+		p.promise(LayerGate, "what is not granted is refused, tried before release")
+	}
 }
 
 func (p *planner) promise(layer, what string) {

@@ -19,6 +19,7 @@ const (
 	bySignal
 	byOutput
 	byContext
+	byNetwork
 )
 
 // An ending is the first reason to end the command.
@@ -70,6 +71,8 @@ const (
 	signalGrace = 2 * time.Second
 	// After SIGKILL to every process PID 1 has only to reap them.
 	killTime = 5 * time.Second
+	// Between the end of PID 1 and that of its network: the kernel takes namespaces down in the background.
+	goneTime = 100 * time.Millisecond
 )
 
 // command releases the command and stays with it to its end.
@@ -97,6 +100,11 @@ func (l *life) command(ctx context.Context) error {
 	}
 	start, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("the command was not started after %v", startTime))
 	defer cancel()
+	if l.Network != nil {
+		if err := l.Network.Release(); err != nil {
+			return networkLost(err)
+		}
+	}
 	l.ran = true
 	if err := l.cell.Release(start); err != nil {
 		l.spawn = err
@@ -164,6 +172,16 @@ func (l *life) watch(ctx context.Context, joint *terminal.Joint) error {
 		case <-output:
 			output = nil
 			end(int(syscall.SIGKILL), 0)
+		case l.gone = <-l.lost():
+			// The device goes with the cell, whose end may be known a moment later.
+			select {
+			case err := <-ended:
+				return errors.Join(err, l.passOn(joint), l.limit())
+			case <-time.After(goneTime):
+			}
+			if l.why.set(byNetwork, 0) {
+				end(int(syscall.SIGKILL), 0)
+			}
 		case <-done:
 			done = nil
 			if l.why.set(byContext, 0) {
@@ -269,6 +287,8 @@ func (l *life) limit() error {
 		return fmt.Errorf("the command printed more than %d bytes (spec.run.limits.outputBytes)", limits.Output)
 	case byContext:
 		return errors.New("the run was cancelled")
+	case byNetwork:
+		return networkLost(l.gone)
 	case bySignal:
 		if l.why.signal() == int(syscall.SIGPIPE) {
 			return nil // the reader went away, and knows

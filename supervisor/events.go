@@ -45,7 +45,8 @@ func (l *life) opening() error {
 		Digest:         "sha256:" + hex.EncodeToString(sum[:]),
 		Layers:         layers(l.Plan),
 		Missing:        l.Admitted.Missing,
-		Network:        "none",
+		Network:        l.Plan.Network.String(),
+		Egress:         l.egress(),
 		CompatAllow:    l.Admitted.CompatAllow,
 		Details:        planDetails(l.Plan),
 	})...)
@@ -97,6 +98,7 @@ func (l *life) spawned() error {
 func (l *life) closing() {
 	phase := len(l.Authority.Command.Argv) > 0 && !l.withheld && (l.ran || l.spawn != nil || l.err != nil)
 	exit := l.exitCode()
+	l.fail(l.closeNetwork())
 	if phase {
 		l.fail(l.all(l.enforcement(exit)...))
 		done := evidence.Completed{Argv: l.Authority.Command.Argv, ExitCode: exit, DurationMs: l.outcome.Duration.Milliseconds(), SpawnError: l.spawnError()}
@@ -126,7 +128,7 @@ func (l *life) closing() {
 	if phase {
 		code = &exit
 	}
-	l.fail(l.all(summary(l.Document, code)...))
+	l.fail(l.all(summary(l.Document, code, l.exercised())...))
 	l.fail(l.events.Sync()) // so that the last event can say that another one was not taken
 	l.fail(l.late.heed())
 	end := evidence.Destroyed{TTLSeconds: l.Document.Spec.Lifetime.TTLSeconds, TenantID: tenant(&l.Document.Spec), Reason: l.reason()}

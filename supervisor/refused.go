@@ -46,7 +46,7 @@ func (r Refusal) Record() error {
 	list, closing := slices.Clone(r.Admitted.Before), r.Closing
 	if closing == nil {
 		list = append(list, l.declared(l.Document.CanonicalDigest())...)
-		list = append(list, summary(l.Document, nil)...)
+		list = append(list, summary(l.Document, nil, nil)...)
 		s := &r.Document.Spec
 		closing = evidence.Destroyed{TTLSeconds: s.Lifetime.TTLSeconds, TenantID: tenant(s), Reason: r.Reason}
 	}

@@ -5,8 +5,9 @@ import (
 	"cellos.io/cellos/evidence"
 )
 
-// summary are the two events that sum a run up. exit is nil when there was no command.
-func summary(doc *document.Document, exit *int) []evidence.Payload {
+// summary are the two events that sum a run up. exit is nil when there was no command, exercised when nothing counted which rules
+// were used.
+func summary(doc *document.Document, exit, exercised *int) []evidence.Payload {
 	s := &doc.Spec
 	sum := evidence.Summary{
 		LifetimeTTLSeconds:    s.Lifetime.TTLSeconds,
@@ -29,5 +30,5 @@ func summary(doc *document.Document, exit *int) []evidence.Payload {
 	for _, x := range s.Authority.SecretRefs {
 		secrets[x] = true
 	}
-	return []evidence.Payload{sum, evidence.Homeostasis{SpecHash: doc.CanonicalDigest(), DeclaredEgressRules: len(s.Authority.EgressRules), DeclaredSecretCount: len(secrets)}}
+	return []evidence.Payload{sum, evidence.Homeostasis{SpecHash: doc.CanonicalDigest(), DeclaredEgressRules: len(s.Authority.EgressRules), ExercisedEgressConnections: exercised, DeclaredSecretCount: len(secrets)}}
 }

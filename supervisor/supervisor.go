@@ -60,6 +60,7 @@ type Run struct {
 	Signer   evidence.Signer // signs every event; nil: the events are not signed
 	Durable  bool            // every event survives a crash of the machine before the run goes on
 	Meters   []Meter         // what served the cell and counted; the cell of a backend is asked too, if it is one
+	Network  Network         // serves the cell's network; nil: the plan has none
 
 	Secrets       Secrets // nil: the command has none
 	SecretsFolder string  // of their socket, which a crash would leave; "": there is none
@@ -99,6 +100,7 @@ type life struct {
 	changed     *overlay.List     // what changed in the working directory; nil if nobody looked
 	origin      evidence.Event    // the event started
 	late        late              // a signal that came when the command had ended
+	gone        error             // why the network could not go on
 }
 
 // Do lives the run from the first to the last event.
@@ -182,6 +184,9 @@ func (l *life) stream() (err error) {
 
 // discard ends a cell that has no record.
 func (l *life) discard(built <-chan error) {
+	if l.Network != nil {
+		l.Network.Close()
+	}
 	if built != nil && <-built == nil {
 		l.cell.Destroy()
 	}
@@ -228,7 +233,7 @@ func (l *life) built(err error) error {
 		return err
 	}
 	l.relay.Start()
-	return nil
+	return l.openNetwork()
 }
 
 // measure writes the boundary, and refuses to go on where it does not hold.

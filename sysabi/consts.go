@@ -142,3 +142,20 @@ const (
 	TIOCGPTPEER      = 0x5441
 	PTRACE_TRACEME   = 0
 )
+
+// Network devices, addresses and routes: netdevice(7), include/uapi/linux/sockios.h, route.h, if_tun.h.
+const (
+	AF_INET6 = 10
+
+	SIOCADDRT      = 0x890b
+	SIOCSIFADDR    = 0x8916
+	SIOCSIFNETMASK = 0x891c
+	SIOCSIFMTU     = 0x8922
+	RTF_UP         = 0x1
+	RTF_GATEWAY    = 0x2
+
+	TUNSETIFF     = 0x400454ca
+	TUNSETIFINDEX = 0x400454da
+	IFF_TUN       = 0x0001
+	IFF_NO_PI     = 0x1000
+)

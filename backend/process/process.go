@@ -50,6 +50,9 @@ func (b Backend) Build(ctx context.Context, p *plan.Plan, s cell.Streams) (cell.
 	if !stop() {
 		err = context.Cause(ctx) // what was killed says only that it was
 	}
+	if err == nil {
+		err = c.takeLink()
+	}
 	if err != nil {
 		c.Destroy()
 		return nil, explain(err)
@@ -66,6 +69,7 @@ type processCell struct {
 	watch watch // where the plan asks for it
 
 	changes, terminal *os.File
+	link              cell.Link
 	started           time.Time
 	own               map[string]string // the supervisor's namespaces
 	namespace         *os.File          // of the cell's processes, for the look for leftovers
@@ -191,6 +195,8 @@ func explain(err error) error {
 			if step.Errno == sysabi.EPERM {
 				hint = "in a container, /proc must be fully visible for a new one to be mounted (mount it unmasked)"
 			}
+		case step.Step.Layer == plan.LayerNet && step.Errno == sysabi.EACCES:
+			hint = "chmod 0666 /dev/net/tun, as most distributions do: it grants nothing by itself"
 		case step.Step.Call == "openat2" && step.Errno == sysabi.ELOOP:
 			hint = "a component of the path has become a symbolic link"
 		}

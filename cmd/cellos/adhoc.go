@@ -27,6 +27,7 @@ type grants struct {
 	user              *document.User
 	tty               bool
 	hostname, name    string
+	network           netAsked
 	clocks            bool
 }
 
@@ -37,7 +38,7 @@ const adhocLifetime = 24 * time.Hour
 
 func grantFlagNames() []string {
 	return []string{"--read", "--write", "--exec", "--workdir", "--env", "--memory", "--cpus", "--pids", "--nofile", "--file-size", "--scratch",
-		"--output", "--time", "--grace", "--seccomp", "--report-refusals", "--user", "--tty", "--hostname", "--name", "--net", "--time-namespace", "--file"}
+		"--output", "--time", "--grace", "--seccomp", "--report-refusals", "--user", "--tty", "--hostname", "--name", "--net", "--dns", "--private", "--time-namespace", "--file"}
 }
 
 // register adds the flags to a set.
@@ -101,12 +102,7 @@ func (g *grants) register(set *flag.FlagSet, env environment) {
 	})
 	asked("hostname", "", func(v string) error { g.hostname = v; return nil })
 	asked("name", "", func(v string) error { g.name = v; return nil })
-	asked("net", "", func(v string) error {
-		if v != "none" {
-			return errors.New("only none is possible: reaching names is not enforced by this backend yet")
-		}
-		return nil
-	})
+	g.network.register(asked)
 	yes := func(name string, to *bool) {
 		set.BoolFunc(name, "", func(v string) (err error) { g.set = true; *to, err = strconv.ParseBool(v); return err })
 	}
@@ -188,10 +184,12 @@ func (g *grants) document(argv []string, env environment) (*document.Document, e
 	}
 	run.WorkingDirectory = &dir
 	fs := &document.Filesystem{Read: documentGrants(g.read), Write: documentGrants(g.write), Exec: documentGrants(g.exec), WorkingDirectory: &mode}
+	grants := document.Authority{Filesystem: fs, EgressRules: []document.EgressRule{}, SecretRefs: []string{}}
+	g.network.document(&grants)
 	return &document.Document{APIVersion: document.APIVersion, Kind: document.Kind, Spec: document.Spec{
 		ID:        g.id(argv[0]),
 		Run:       run,
-		Authority: document.Authority{Filesystem: fs, EgressRules: []document.EgressRule{}, SecretRefs: []string{}},
+		Authority: grants,
 		Lifetime:  document.Lifetime{TTLSeconds: int64(lifetime / time.Second)},
 	}}, nil
 }

@@ -71,6 +71,9 @@ func (g *grants) flagOf(p string) string {
 			}
 		}
 	}
+	if f := g.network.flagOf(p); f != "" {
+		return f
+	}
 	for _, x := range [][2]string{
 		{"spec.run.limits.memoryMaxBytes", "--memory"}, {"spec.run.limits.cpuMax", "--cpus"}, {"spec.run.limits.processes", "--pids"},
 		{"spec.run.limits.openFiles", "--nofile"}, {"spec.run.limits.fileSizeBytes", "--file-size"}, {"spec.run.limits.scratchBytes", "--scratch"},

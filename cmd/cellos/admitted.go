@@ -47,7 +47,11 @@ func (a *asked) trust() supervisor.Trust {
 func (a *asked) admitted() supervisor.Admitted {
 	c := a.from
 	if c == nil {
-		return supervisor.Admitted{}
+		out := supervisor.Admitted{Namespace: len(a.doc.Spec.Authority.EgressRules) > 0}
+		if a.grants.network.host {
+			out.CompatAllow = []string{string(admission.HostNetwork)}
+		}
+		return out
 	}
 	names, _ := c.vars.Unless(variable.TrustPlaneEvents)
 	out := supervisor.Admitted{Profile: c.profile, Missing: c.missing, CompatAllow: c.Tags.Used(), NoNames: !names, Namespace: c.unshare.net}

@@ -23,6 +23,7 @@ type asked struct {
 	name   string // of the document, for messages
 
 	durable  bool           // --durable
+	watch    bool           // --watch
 	signing  signing        // --signer
 	operator operatorLimits // of the drop-in
 	notes    []string       // what the person should know before it starts
@@ -110,11 +111,13 @@ func (a *asked) planned(env environment) (*authority.Authority, *plan.Plan, erro
 		return nil, nil, a.refused(exitUsage, split(err))
 	}
 	a.operator.narrow(auth)
+	auth.OnHost = a.grants.network.host
 	if auth.Filters, a.notes, err = a.filters(env); err != nil {
 		return nil, nil, err
 	}
 	if a.from != nil {
 		a.from.narrow(auth, a.decision)
+		a.from.network(auth)
 		if b, _ := env.vars.Word(variable.CellBackend); b != "" && b != "stub" {
 			return nil, nil, failure{exitRefused, []error{variable.Errorf(variable.CellBackend, "the backend %s is not there yet", b)}}
 		}
@@ -125,6 +128,9 @@ func (a *asked) planned(env environment) (*authority.Authority, *plan.Plan, erro
 	h, err := host.Describe(plan.Paths(auth), private(env)...)
 	if err == nil {
 		h.Cgroups, err = groups(auth, env)
+		if auth.OnHost {
+			h.ResolvConf, h.Hosts = hostFile("/etc/resolv.conf"), hostFile("/etc/hosts")
+		}
 	}
 	if err != nil {
 		return nil, nil, failure{exitRefused, []error{err}}

@@ -38,7 +38,11 @@ nothing else of the host, no network, no environment. Flags grant more:
   --tty, -t               a terminal of its own
   --hostname NAME         default: cell
   --time-namespace        a time namespace of its own
-  --net none              no network (the default, and all there is)
+  --net NAME[:PORT[/PROTOCOL]]
+                          let the command reach a name, or an address; without a port: 443. Repeat it for more.
+                          none: no network (the default). host: the host's own network, unfiltered, which is recorded
+  --dns SERVER            ask this server for names: ADDRESS[:PORT], tcp://…, tls://…, https://…; default: the host's
+  --private NAME=ADDRESS  let a granted name lead to a private address, or to a PREFIX of them
 
 Limits:
   --time 30s              wall-clock time; --grace 5s between SIGTERM and SIGKILL when it is over
@@ -57,10 +61,11 @@ Record:
   --name NAME             name of the cell in the record, default: that of the program
   --events DEST           write the events to a file too; - is standard output
 ` + signerUsage + `  --durable               every event survives a crash of the machine before the run goes on (fsync)
+  --watch                 tell at once what the network refused, not at the end
   --quiet, -q             no hints and notes
 `
 
-var runFlagNames = []string{"--events", "--durable", "--quiet"}
+var runFlagNames = []string{"--events", "--durable", "--watch", "--quiet"}
 
 func runCommand(args []string, env environment, ui *console) error {
 	var g grants
@@ -75,6 +80,7 @@ func runCommand(args []string, env environment, ui *console) error {
 	var sign signing
 	sign.register(set)
 	durable := set.Bool("durable", false, "")
+	watch := set.Bool("watch", false, "")
 	set.BoolVar(&ui.quiet, "quiet", false, "")
 	set.BoolVar(&ui.quiet, "q", false, "")
 	rest, dashed, err := parse(set, args)
@@ -89,7 +95,7 @@ func runCommand(args []string, env environment, ui *console) error {
 	if err != nil {
 		return err
 	}
-	a.durable, a.signing = *durable, sign
+	a.durable, a.watch, a.signing = *durable, *watch, sign
 	return a.run(env, ui, "", events)
 }
 
@@ -149,8 +155,16 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 	if carried != nil {
 		run.Exports = carried
 	}
+	gated, err := newNetwork(auth, p, a.doc, run.Trust, a.name == "", a.watch, ui)
+	if err != nil {
+		return failure{exitRefused, []error{err}}
+	}
+	if gated != nil {
+		run.Network = gated
+	}
 	end := run.Do(context.Background())
 	watched.say(ui)
+	gated.tell()
 	tell(end, auth, p, env.vars.Text(variable.SearchPath), ui)
 	if end.Code == 0 {
 		return nil

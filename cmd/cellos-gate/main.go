@@ -1,0 +1,195 @@
+// Program cellos-gate is the network of one cell: cellos starts it for cells that may reach something, and speaks with it on
+// descriptor 3. It is not for people; what it does is in package gate.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+
+	"golang.org/x/net/idna"
+
+	"cellos.io/cellos/evidence"
+	"cellos.io/cellos/gate"
+	"cellos.io/cellos/gate/resolve"
+	"cellos.io/cellos/gate/wire"
+)
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string, out io.Writer) error {
+	// --ascii NAME writes a name in its punycode form: the tables for it are here anyhow.
+	if len(args) == 2 && args[0] == "--ascii" {
+		name, err := idna.Lookup.ToASCII(args[1]) // UTS-46, non-transitional
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(out, name)
+		return err
+	}
+	if len(args) > 0 {
+		return errors.New("cellos-gate takes no arguments: cellos starts it")
+	}
+	conn, err := wire.NewConn(os.NewFile(3, "supervisor"))
+	if err != nil {
+		return errors.New("cellos-gate is started by cellos, which speaks on descriptor 3")
+	}
+	m, files, err := conn.Receive()
+	if err != nil || m.Kind != wire.Open || m.Config == nil {
+		return nil // the run was refused before there was a cell
+	}
+	s := &server{conn: conn, waiting: map[uint64]chan error{}}
+	g, err := s.open(m, files)
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if err := conn.Send(wire.Message{Kind: wire.Ready, Error: text}); err != nil || text != "" {
+		return err
+	}
+	go func() {
+		if err, ok := <-g.Failed(); ok {
+			conn.Send(wire.Message{Kind: wire.Failed, Error: err.Error()})
+		}
+	}()
+	return s.serve(g)
+}
+
+// A server is the gate's side of the conversation.
+type server struct {
+	conn *wire.Conn
+
+	mu      sync.Mutex
+	id      uint64
+	waiting map[uint64]chan error
+	refused []wire.Refused
+}
+
+// open makes the gate of what the supervisor sent.
+func (s *server) open(m wire.Message, files []*os.File) (*gate.Gate, error) {
+	c := gate.Config{Config: *m.Config, Denied: s.denied}
+	if len(c.Servers) == 0 {
+		c.Servers, c.Hosts = resolve.ParseConf(hostFile("/etc/resolv.conf")), resolve.ParseHosts(hostFile("/etc/hosts"))
+	}
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, fmt.Errorf("listing the host's addresses, which no name may lead to: %w", err)
+	}
+	for _, a := range all {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			c.Own = append(c.Own, p.Addr())
+		}
+	}
+	l := gate.Link{Ethernet: m.Ethernet}
+	if m.Device && len(files) > 0 {
+		l.Device, files = files[0], files[1:]
+	}
+	for _, f := range files {
+		if pc, err := net.FilePacketConn(f); err == nil {
+			l.UDP = append(l.UDP, pc)
+		} else if t, err := net.FileListener(f); err == nil {
+			l.TCP = append(l.TCP, t)
+		} else {
+			return nil, fmt.Errorf("serving names on a socket of the cell: %w", err)
+		}
+		f.Close()
+	}
+	g := gate.New(c)
+	return g, g.Open(l, s)
+}
+
+// hostFile reads a file that a host need not have.
+func hostFile(name string) string {
+	b, _ := os.ReadFile(name)
+	return string(b)
+}
+
+// serve does what the supervisor says until it ends.
+func (s *server) serve(g *gate.Gate) error {
+	for {
+		m, _, err := s.conn.Receive()
+		if err != nil {
+			os.Exit(0) // nobody is there who could record anything: nothing may pass any more
+		}
+		switch m.Kind {
+		case wire.Release:
+			g.Release()
+		case wire.Written:
+			s.mu.Lock()
+			done := s.waiting[m.ID]
+			delete(s.waiting, m.ID)
+			s.mu.Unlock()
+			if done != nil {
+				if m.Error != "" {
+					done <- errors.New(m.Error)
+				}
+				close(done)
+			}
+		case wire.Close:
+			go func() {
+				g.Close()
+				use := g.Use()
+				s.mu.Lock()
+				list := slices.Clone(s.refused)
+				s.mu.Unlock()
+				s.conn.Send(wire.Message{Kind: wire.Account, Use: &use, Refused: list})
+			}()
+		}
+	}
+}
+
+// Append implements gate.Recorder.
+func (s *server) Append(source string, p evidence.Payload) error {
+	m, err := wire.Of(source, p)
+	if err != nil {
+		return err
+	}
+	return s.conn.Send(m)
+}
+
+// Sync implements gate.Recorder.
+func (s *server) Sync() error {
+	done := make(chan error, 1)
+	s.mu.Lock()
+	s.id++
+	id := s.id
+	s.waiting[id] = done
+	s.mu.Unlock()
+	if err := s.conn.Send(wire.Message{Kind: wire.Sync, ID: id}); err != nil {
+		return err
+	}
+	return <-done
+}
+
+// maxRefused bounds the different refusals that are told; all are counted in the account.
+const maxRefused = 64
+
+// denied tells a refusal that is new, and counts the others.
+func (s *server) denied(r wire.Refused) {
+	s.mu.Lock()
+	for i := range s.refused {
+		if x := &s.refused[i]; x.Name == r.Name && x.Addr == r.Addr && x.UDP == r.UDP && x.Reason == r.Reason {
+			x.Count++
+			s.mu.Unlock()
+			return
+		}
+	}
+	if len(s.refused) >= maxRefused {
+		s.mu.Unlock()
+		return
+	}
+	r.Count = 1
+	s.refused = append(s.refused, r)
+	s.mu.Unlock()
+	s.conn.Send(wire.Message{Kind: wire.Denied, Refused: []wire.Refused{r}})
+}

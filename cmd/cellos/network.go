@@ -1,0 +1,272 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"cellos.io/cellos/admission"
+	"cellos.io/cellos/authority"
+	"cellos.io/cellos/cell"
+	"cellos.io/cellos/document"
+	"cellos.io/cellos/evidence"
+	"cellos.io/cellos/gate/address"
+	"cellos.io/cellos/gate/remote"
+	"cellos.io/cellos/gate/wire"
+	"cellos.io/cellos/plan"
+	"cellos.io/cellos/supervisor"
+)
+
+// A network is the gate of a run, and what is told of it on the terminal.
+type network struct {
+	gate  *remote.Gate
+	adhoc bool // grants are flags, not members of a document
+	watch bool // tell refusals as they come
+	ui    *console
+}
+
+var _ supervisor.Network = (*network)(nil)
+
+// newNetwork starts the gate of a plan; nil if the plan has none.
+func newNetwork(a *authority.Authority, p *plan.Plan, doc *document.Document, trust supervisor.Trust, adhoc, watch bool, ui *console) (*network, error) {
+	if !p.Network.Device && len(p.Network.Sockets) == 0 {
+		return nil, nil
+	}
+	program, err := gateProgram()
+	if err != nil {
+		return nil, err
+	}
+	n := &network{adhoc: adhoc, watch: watch, ui: ui}
+	c := wire.Config{
+		Rules: a.Network, Names: a.Names, Cell: plan.CellAddress(), Cell6: plan.CellAddress6(), Gate: plan.GateAddress(), StandIns: plan.StandIns(), MTU: p.Network.MTU,
+		Trust: evidence.Trust{KeysetID: trust.KeysetID, IssuerKid: trust.ResolverKid, PolicyDigest: doc.CanonicalDigest()},
+		L7Kid: trust.L7Kid,
+	}
+	if d := doc.Spec.Authority.DNSAuthority; d != nil {
+		c.Drift = d.RefreshPolicy != nil && (d.RefreshPolicy.Strategy == nil || *d.RefreshPolicy.Strategy != "manual")
+	}
+	for _, r := range a.Names.Resolvers {
+		c.Servers = append(c.Servers, wire.Server{ID: r.ID, Transport: wire.Transport(r.Protocol), Endpoint: r.Endpoint})
+	}
+	n.gate, err = remote.Start(program, c, n.denied)
+	return n, err
+}
+
+// gateProgram finds the program of the gate: beside this one, or where programs are.
+func gateProgram() (string, error) {
+	const name = "cellos-gate"
+	self, err := os.Executable()
+	if err == nil {
+		beside := filepath.Join(filepath.Dir(self), name)
+		if _, err := os.Stat(beside); err == nil {
+			return beside, nil
+		}
+	}
+	if found, err := exec.LookPath(name); err == nil && filepath.IsAbs(found) {
+		return found, nil
+	}
+	return "", mistake{"the program of the network gate, " + name + ", is not beside cellos and not in PATH", "build it there: go build ./cmd/cellos-gate"}
+}
+
+// Open implements supervisor.Network.
+func (n *network) Open(l cell.Link, rec supervisor.NetworkRecorder) error {
+	return n.gate.Open(l.Device, l.Ethernet, l.Sockets, rec)
+}
+
+// Release implements supervisor.Network.
+func (n *network) Release() error { return n.gate.Release() }
+
+// Failed implements supervisor.Network.
+func (n *network) Failed() <-chan error { return n.gate.Failed() }
+
+// Close implements supervisor.Network.
+func (n *network) Close() error { return n.gate.Close() }
+
+// Exercised implements supervisor.Network.
+func (n *network) Exercised() (used int) {
+	u := n.gate.Use()
+	if u == nil {
+		return 0
+	}
+	for _, r := range u.Rules {
+		if r.Connections > 0 {
+			used++
+		}
+	}
+	return used
+}
+
+// Meter sets the gate's numbers against the grants.
+func (n *network) Meter(u *evidence.Usage) {
+	use := n.gate.Use()
+	if use == nil {
+		return // nobody counted
+	}
+	for _, r := range use.Rules {
+		e := u.Name(fmt.Sprintf("%s:%d", r.Host, r.Port))
+		for _, x := range []struct {
+			to  **int64
+			add int64
+		}{{&e.Connections, r.Connections}, {&e.Sent, r.BytesSent}, {&e.Rcvd, r.BytesReceived}} {
+			if *x.to == nil {
+				*x.to = new(int64)
+			}
+			**x.to += x.add
+		}
+	}
+	for _, r := range n.gate.Refused() {
+		u.Denials = append(u.Denials, evidence.Denial{What: evidence.DeniedName, Name: destination(r), Count: r.Count, Grant: n.remedy(r)})
+	}
+}
+
+// denied tells a refusal that is new, if the person wants to watch.
+func (n *network) denied(r wire.Refused) {
+	if n.watch {
+		n.ui.note(n.sentence(r))
+	}
+}
+
+// tell prints what was refused and what would allow it, when the command has ended.
+func (n *network) tell() {
+	if n == nil || n.watch {
+		return
+	}
+	const most = 10
+	list := n.gate.Refused()
+	list = slices.DeleteFunc(slices.Clone(list), func(r wire.Refused) bool { // a name that a connection was asked for, too, is told with that
+		return r.Reason == evidence.DNSNotAllowed && slices.ContainsFunc(list, func(x wire.Refused) bool { return x.Name == r.Name && x.Addr.IsValid() })
+	})
+	for i, r := range list {
+		if i == most {
+			n.ui.note(fmt.Sprintf("%d more refusals: cellos show last", len(list)-most))
+			return
+		}
+		n.ui.note(n.sentence(r))
+	}
+}
+
+// destination is where the cell wanted to go.
+func destination(r wire.Refused) string {
+	switch {
+	case r.Name == "" && !r.Addr.IsValid():
+		return "a name"
+	case r.Name == "":
+		return r.Addr.String()
+	case r.Addr.IsValid():
+		return fmt.Sprintf("%s:%d", r.Name, r.Addr.Port())
+	}
+	return r.Name
+}
+
+// sentence tells one refusal in one line, with the grant that would allow it.
+func (n *network) sentence(r wire.Refused) string {
+	s := "refused: " + destination(r)
+	if r.UDP {
+		s += " (UDP)"
+	}
+	switch r.Reason {
+	case evidence.DNSNotAllowed, evidence.FlowDefault, evidence.FlowNoPort, evidence.FlowNotListed:
+		s += ": not granted"
+	default:
+		s += ": " + strings.ReplaceAll(strings.TrimPrefix(r.Reason, "l7_"), "_", " ")
+		if r.Why != "" {
+			s += " (" + r.Why + ")"
+		}
+	}
+	if r.Count > 1 {
+		s += fmt.Sprintf(", %d times", r.Count)
+	}
+	if g := n.remedy(r); g != "" {
+		s += "; " + g + " would allow it"
+	}
+	return s
+}
+
+// never reports whether an address is one that no rule alone lets pass.
+func never(a netip.Addr) bool {
+	r, blocked := address.NewFilter(nil).Blocked(a)
+	return blocked && r.Never
+}
+
+// remedy is the grant that would allow what was refused; "" if none would.
+func (n *network) remedy(r wire.Refused) string {
+	host, port := r.Name, ""
+	if r.Addr.IsValid() {
+		port = fmt.Sprint(r.Addr.Port())
+		if host == "" {
+			host = r.Addr.Addr().String()
+			if r.Addr.Addr().Is6() {
+				host = "[" + host + "]"
+			}
+			if plan.StandInRange().Contains(r.Addr.Addr()) || r.Addr.Addr().IsLoopback() {
+				return ""
+			}
+		}
+	}
+	proto := ""
+	if r.UDP {
+		proto = "udp"
+	}
+	switch r.Reason {
+	case evidence.DNSNotAllowed, evidence.FlowDefault, evidence.FlowNoPort:
+		if port == "53" || port == "853" || r.Name == "" && never(r.Addr.Addr()) {
+			return ""
+		}
+		if n.adhoc {
+			s := "--net " + host
+			if port != "" {
+				s += ":" + port
+			}
+			if proto != "" {
+				s += "/" + proto
+			}
+			return s
+		}
+		if port == "" {
+			port = "443"
+		}
+		s := fmt.Sprintf(`{"host": %q, "port": %s`, strings.Trim(host, "[]"), port)
+		if proto != "" {
+			s += fmt.Sprintf(`, "protocol": %q`, proto)
+		}
+		return s + "} in spec.authority.egressRules"
+	case evidence.FlowNotListed:
+		return "its name in spec.authority.dnsAuthority.hostnameAllowlist"
+	case evidence.FlowBlocked:
+		if !r.Lead.IsValid() {
+			return ""
+		}
+		if n.adhoc {
+			return fmt.Sprintf("--private %s=%s", host, r.Lead)
+		}
+		return fmt.Sprintf("%q in spec.authority.dnsAuthority.rebindingPolicy.responseIpAllowlist", host+":"+r.Lead.String())
+	}
+	return ""
+}
+
+// network applies what the operator's variables say of the network: the opt-outs, and who is asked for names.
+func (c *configuration) network(a *authority.Authority) {
+	if c.Tags.On(admission.HostNetwork) {
+		c.Tags.Use(admission.HostNetwork)
+		a.OnHost = true
+	}
+	if c.Tags.On(admission.DNSSECUnchecked) {
+		a.Demands = slices.DeleteFunc(a.Demands, func(d authority.Demand) bool {
+			unchecked := strings.HasSuffix(d.From, ".dnssec.validate")
+			if unchecked {
+				c.Tags.Use(admission.DNSSECUnchecked)
+			}
+			return unchecked
+		})
+	}
+}
+
+// hostFile reads a file that a host need not have.
+func hostFile(name string) string {
+	b, _ := os.ReadFile(name)
+	return string(b)
+}

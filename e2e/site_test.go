@@ -1,0 +1,310 @@
+package e2e
+
+import (
+	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+// A site is a piece of internet of the test's own, on the host's loopback interface: servers, a DNS, and a certificate authority.
+type site struct {
+	t      *testing.T
+	dns    string // address of the resolver
+	http   string // port of a cleartext server
+	tls    string // of a TLS server for a.test, b.test
+	echo   string // of a TCP server that sends back what it gets, after a greeting
+	udp    string // of a UDP server that sends back what it gets
+	silent string // of a TCP server that takes connections and says nothing
+	ca     string // file with the authority's certificate
+
+	mu    sync.Mutex
+	hosts []string // that the cleartext server was asked for
+	asked []string // names that the DNS was asked for
+	zone  map[string][]netip.Addr
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	s := &site{t: t, zone: map[string][]netip.Addr{}}
+	for _, n := range []string{"a.test", "b.test", "echo.test"} {
+		s.zone[n] = []netip.Addr{netip.MustParseAddr("127.0.0.1")}
+	}
+	s.serveDNS()
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		s.hosts = append(s.hosts, r.Host)
+		s.mu.Unlock()
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %s %d\n", r.Method, r.Host[:strings.IndexByte(r.Host+":", ':')], len(body))
+	})
+	files := http.FileServer(http.Dir(s.repository()))
+	mux := http.NewServeMux()
+	mux.Handle("/", handler)
+	mux.Handle("/repo.git/", files)
+	mux.HandleFunc("/big", func(w http.ResponseWriter, r *http.Request) {
+		io.CopyN(w, zeros{}, 20<<20)
+	})
+	mux.HandleFunc("/redirect", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://169.254.169.254/latest/meta-data/", http.StatusFound)
+	})
+	serve := func(l net.Listener) {
+		srv := &http.Server{Handler: mux, ErrorLog: log.New(io.Discard, "", 0)}
+		go srv.Serve(l)
+		t.Cleanup(func() { srv.Close() })
+	}
+	l := s.listen()
+	s.http = port(l.Addr())
+	serve(l)
+	l = s.listen()
+	s.tls = port(l.Addr())
+	serve(tls.NewListener(l, s.certificates()))
+	l = s.listen()
+	s.echo = port(l.Addr())
+	go accept(l, func(c net.Conn) {
+		io.WriteString(c, "hello\n")
+		io.Copy(c, c)
+		c.(*net.TCPConn).CloseWrite()
+	})
+	l = s.listen()
+	s.silent = port(l.Addr())
+	go accept(l, func(c net.Conn) { io.Copy(io.Discard, c) })
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { pc.Close() })
+	s.udp = port(pc.LocalAddr())
+	go func() {
+		buf := make([]byte, 64<<10)
+		for {
+			n, from, err := pc.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			pc.WriteTo(buf[:n], from)
+		}
+	}()
+	return s
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { return len(b), nil }
+
+func port(a net.Addr) string {
+	_, p, _ := net.SplitHostPort(a.String())
+	return p
+}
+
+func (s *site) listen() net.Listener {
+	s.t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { l.Close() })
+	return l
+}
+
+func accept(l net.Listener, f func(net.Conn)) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer c.Close()
+			f(c)
+		}()
+	}
+}
+
+// serveDNS answers for the zone over UDP; everything else does not exist.
+func (s *site) serveDNS() {
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { pc.Close() })
+	s.dns = pc.LocalAddr().String()
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, from, err := pc.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			var m dnsmessage.Message
+			if m.Unpack(buf[:n]) != nil {
+				continue
+			}
+			q := m.Questions[0]
+			name := strings.TrimSuffix(q.Name.String(), ".")
+			s.mu.Lock()
+			s.asked = append(s.asked, name)
+			addrs, ok := s.zone[name]
+			s.mu.Unlock()
+			r := dnsmessage.Message{Header: dnsmessage.Header{ID: m.ID, Response: true}, Questions: m.Questions}
+			if !ok {
+				r.RCode = dnsmessage.RCodeNameError
+			}
+			for _, a := range addrs {
+				h := dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: 1}
+				switch {
+				case a.Is4() && q.Type == dnsmessage.TypeA:
+					r.Answers = append(r.Answers, dnsmessage.Resource{Header: h, Body: &dnsmessage.AResource{A: a.As4()}})
+				case a.Is6() && q.Type == dnsmessage.TypeAAAA:
+					r.Answers = append(r.Answers, dnsmessage.Resource{Header: h, Body: &dnsmessage.AAAAResource{AAAA: a.As16()}})
+				}
+			}
+			if q.Type == dnsmessage.TypeTXT {
+				r.Answers = append(r.Answers, dnsmessage.Resource{Header: dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: 1}, Body: &dnsmessage.TXTResource{TXT: []string{"text of " + name}}})
+			}
+			b, _ := r.Pack()
+			pc.WriteTo(b, from)
+		}
+	}()
+}
+
+// certificates makes an authority and a server's certificate.
+func (s *site) certificates() *tls.Config {
+	s.t.Helper()
+	must := func(err error) {
+		if err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	make1 := func(tmpl, parent *x509.Certificate, signer *ecdsa.PrivateKey) ([]byte, *ecdsa.PrivateKey) {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		must(err)
+		if signer == nil {
+			signer = key
+		}
+		der, err := x509.CreateCertificate(rand.Reader, tmpl, parent, &key.PublicKey, signer)
+		must(err)
+		return der, key
+	}
+	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature, SubjectKeyId: []byte{1}}
+	caDER, caKey := make1(ca, ca, nil)
+	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "a.test"}, DNSNames: []string{"a.test", "b.test"}, NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, AuthorityKeyId: []byte{1}}
+	der, key := make1(leaf, ca, caKey)
+	dir, err := os.MkdirTemp("/var/tmp", "cellos-e2e-ca-") // in the cell, /tmp is another
+	must(err)
+	s.t.Cleanup(func() { os.RemoveAll(dir) })
+	must(os.Chmod(dir, 0o755))
+	s.ca = filepath.Join(dir, "ca.pem")
+	must(os.WriteFile(s.ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}), 0o644))
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+}
+
+// grant are the flags that let a cell reach the site: destinations NAME:PORT[/PROTOCOL].
+func (s *site) grant(to ...string) []string {
+	flags := []string{"--dns", s.dns, "--read", s.ca}
+	seen := map[string]bool{}
+	for _, d := range to {
+		flags = append(flags, "--net", d)
+		if name, _, _ := strings.Cut(d, ":"); !seen[name] && s.zone[name] != nil {
+			seen[name] = true
+			flags = append(flags, "--private", name+"=127.0.0.1")
+		}
+	}
+	return flags
+}
+
+// online makes a bench whose user can make network devices.
+func online(t *testing.T, u user) *bench {
+	t.Helper()
+	b := newBench(t, u)
+	fi, err := os.Stat("/dev/net/tun")
+	if err != nil {
+		t.Skip("no /dev/net/tun")
+	}
+	if fi.Mode()&0o6 == 0o6 || u.uid == 0 {
+		return b
+	}
+	if os.Getuid() != 0 {
+		t.Skip("/dev/net/tun is closed to ordinary users here")
+	}
+	b.closedTUN = true
+	return b
+}
+
+// An event is what these tests look at of one.
+type event struct {
+	Type string
+	Data map[string]any
+}
+
+// gated runs a script in a cell and returns the events, too.
+func (b *bench) gated(flags []string, command ...string) (result, []event) {
+	b.t.Helper()
+	file := filepath.Join(filepath.Dir(b.dir), "events.jsonl")
+	os.Remove(file)
+	r := b.cell(append([]string{"--events", file}, flags...), command...)
+	f, err := os.Open(file)
+	if err != nil {
+		b.t.Fatalf("%v\n%s", err, r.err)
+	}
+	defer f.Close()
+	var list []event
+	in := bufio.NewScanner(f)
+	in.Buffer(nil, 2<<20)
+	for in.Scan() {
+		var e event
+		if err := json.Unmarshal(in.Bytes(), &e); err != nil {
+			b.t.Fatal(err)
+		}
+		list = append(list, e)
+	}
+	return r, list
+}
+
+// reasons are the reason codes of the network's decisions, each once, as "deny CODE".
+func reasons(list []event) map[string]bool {
+	set := map[string]bool{}
+	for _, e := range list {
+		decision, _ := e.Data["decision"].(string)
+		if a, ok := e.Data["action"].(string); ok {
+			decision = a
+		}
+		if code, ok := e.Data["reasonCode"].(string); ok {
+			set[decision+" "+code] = true
+		}
+	}
+	return set
+}
+
+// use is the closing account of the network.
+func use(t *testing.T, list []event) map[string]any {
+	t.Helper()
+	for _, e := range list {
+		if e.Type == "io.cellos.evidence.v1.network_use" {
+			return e.Data
+		}
+	}
+	t.Fatal("no account of the network")
+	return nil
+}

@@ -1,0 +1,315 @@
+package gate
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"cellos.io/cellos/authority"
+	"cellos.io/cellos/evidence"
+	"cellos.io/cellos/gate/hello"
+	"cellos.io/cellos/gate/http1"
+	"cellos.io/cellos/gate/wire"
+)
+
+// firstTime bounds the wait for the first bytes of a protocol that names its server, and for the whole of a ClientHello.
+const firstTime = 10 * time.Second
+
+// Reason codes of names in connections. The first are documented.
+const (
+	codeSNIMatch    = "l7_sni_allowlist_match"
+	codeSNIMiss     = "l7_sni_allowlist_miss"
+	codeSNIMissing  = "l7_sni_missing"
+	codeHostMatch   = "l7_http_host_allowlist_match"
+	codeHostMiss    = "l7_http_host_allowlist_miss"
+	codeHostMissing = "l7_http_host_missing"
+	codeUnknown     = "l7_unknown_protocol"
+	codeTimeout     = "l7_peek_timeout"
+	codeMismatch    = "l7_sni_address_mismatch" // a granted name, but not that of this address
+	codeECH         = "l7_ech_refused"          // nobody can see which name it is
+	codeEarlyData   = "l7_early_data_refused"
+	codeFronting    = "l7_fronting_accepted" // cdnAuthority lets it be another name, or a hidden one
+	codeNone        = "l7_name_check_none"   // the protocol names no server
+)
+
+var errRefused = errors.New("refused")
+
+// named reports whether a port is for protocols that name their server: then nothing else may be spoken on it.
+func (f *tcpFlow) named() bool {
+	switch f.rule.Kind() {
+	case "https", "tls", "http":
+		return true
+	}
+	return f.rule.Port == 443 || f.rule.Port == 80
+}
+
+// check looks at what the cell says first, decides, and passes on what was granted. It returns when the cell has ended its side.
+func (f *tcpFlow) check() error {
+	literal := f.to.name == ""
+	if literal && len(f.gate.names.Allow) == 0 {
+		f.allow(codeNone, f.to.String())
+		go f.fromUpstream()
+		return f.toUpstream(nil)
+	}
+	must := f.named() && !literal
+	if !must {
+		go f.fromUpstream() // servers of other protocols may speak first
+	}
+	if must {
+		f.cell.SetReadDeadline(time.Now().Add(firstTime))
+	}
+	var first []byte
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := f.cell.Read(buf)
+		first = append(first, buf[:n]...)
+		if n > 0 && first[0] == 0x16 {
+			return f.tls(first, must)
+		}
+		one, two, undecided := http1.Looks(first)
+		switch {
+		case n == 0 && err != nil && isTimeout(err):
+			return f.refuse(codeTimeout, "")
+		case n > 0 && one && (must || httpMethod(first)):
+			return f.http(first, must)
+		case n > 0 && two:
+			f.cell.Write(goAway())
+			return f.refuse(codeUnknown, "")
+		case n > 0 && !undecided, err != nil && len(first) > 0:
+			if must {
+				return f.refuse(codeUnknown, "")
+			}
+			f.allow(codeNone, f.to.String())
+			return f.toUpstream(first)
+		case err != nil:
+			if must {
+				return errRefused // nothing was said
+			}
+			return nil
+		}
+	}
+}
+
+// httpMethod reports whether a line begins like a request of HTTP, and not of another protocol with words in capitals (SMTP, IMAP).
+func httpMethod(b []byte) bool {
+	word, rest, ok := bytes.Cut(b, []byte(" "))
+	if !ok {
+		return false
+	}
+	switch string(word) {
+	case "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE":
+		return true
+	}
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	return bytes.Contains(line, []byte(" HTTP/1."))
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}
+
+func (f *tcpFlow) allow(code, name string) error {
+	return f.gate.journal.allowed(evidence.SourceSNIProxy, f.gate.journal.name(true, code, f.rule.ref, name))
+}
+
+func (f *tcpFlow) refuse(code, name string) error {
+	j := f.gate.journal
+	j.denied(evidence.SourceSNIProxy, code, j.name(false, code, f.rule.ref, name))
+	j.deny(wire.Refused{Name: f.to.name, Reason: code, Why: name})
+	return errRefused
+}
+
+// tls reads the ClientHello, in however many pieces it comes.
+func (f *tcpFlow) tls(first []byte, must bool) error {
+	var c hello.Collector
+	c.Write(first)
+	f.cell.SetReadDeadline(time.Now().Add(firstTime))
+	buf := make([]byte, 16<<10)
+	for !c.Done() {
+		n, err := f.cell.Read(buf)
+		c.Write(buf[:n])
+		if err != nil && !c.Done() {
+			if isTimeout(err) {
+				return f.refuse(codeTimeout, "")
+			}
+			return f.refuse(codeUnknown, "")
+		}
+	}
+	f.cell.SetReadDeadline(time.Time{})
+	h, err := c.Hello()
+	switch {
+	case errors.Is(err, hello.ErrName):
+		return f.refuse(codeSNIMissing, "")
+	case err != nil:
+		return f.refuse(codeUnknown, "")
+	}
+	code := f.judge(h)
+	if code != codeSNIMatch && code != codeFronting {
+		return f.refuse(code, h.Name)
+	}
+	if err := f.allow(code, h.Name); err != nil {
+		return err
+	}
+	if must {
+		go f.fromUpstream()
+	}
+	return f.toUpstream(c.Raw())
+}
+
+// judge decides on a ClientHello.
+func (f *tcpFlow) judge(h hello.Hello) string {
+	g := f.gate
+	literal := f.to.name == ""
+	switch {
+	case h.EarlyData:
+		return codeEarlyData
+	case h.ECH && !f.to.front:
+		return codeECH
+	case h.Name == "" && literal:
+		return codeSNIMissing
+	case h.Name == "":
+		return codeSNIMissing
+	case literal && authority.MatchesAny(h.Name, g.names.Allow):
+		return codeSNIMatch
+	case literal:
+		return codeSNIMiss
+	case h.Name == f.to.name && h.ECH:
+		return codeFronting
+	case h.Name == f.to.name:
+		return codeSNIMatch
+	case f.to.front && g.table.granted(h.Name):
+		return codeFronting
+	case g.table.granted(h.Name):
+		return codeMismatch
+	}
+	return codeSNIMiss
+}
+
+// http passes on the requests of a cleartext connection, each of which is checked.
+func (f *tcpFlow) http(first []byte, must bool) error {
+	f.cell.SetReadDeadline(time.Now().Add(firstTime))
+	r := http1.NewReader(io.MultiReader(bytes.NewReader(first), touching{f}))
+	up := meter{f}
+	for n := 0; ; n++ {
+		q, err := r.Next()
+		if err == io.EOF && n > 0 {
+			return nil
+		}
+		if err == nil {
+			err = f.request(q, n)
+		}
+		if err == nil {
+			f.cell.SetReadDeadline(time.Time{})
+			if n == 0 && must {
+				go f.fromUpstream()
+			}
+			_, err = q.WriteTo(up)
+		}
+		var bad *http1.Refusal
+		if errors.As(err, &bad) {
+			return f.forbid(bad, n > 0 || !must, n > 0)
+		}
+		if err != nil {
+			if isTimeout(err) {
+				return f.refuse(codeTimeout, "")
+			}
+			return err
+		}
+		if q.Switch { // what follows is another protocol, if the server takes it: the connection is spent on this one name
+			return f.copy(f.up.Conn, io.MultiReader(bytes.NewReader(r.Rest()), f.cell), f.rule.out)
+		}
+		if q.Close {
+			return nil
+		}
+	}
+}
+
+// request decides on one request.
+func (f *tcpFlow) request(q *http1.Request, n int) error {
+	g := f.gate
+	good := q.Host == f.to.name || f.to.front && g.table.granted(q.Host)
+	if f.to.name == "" {
+		good = authority.MatchesAny(q.Host, g.names.Allow)
+	}
+	if q.Port != "" && q.Port != fmt.Sprint(f.rule.Port) {
+		good = false
+	}
+	if !good {
+		return &http1.Refusal{Host: q.Host, Why: "another host"}
+	}
+	if q.Switch && n > 0 {
+		return &http1.Refusal{Host: q.Host, Why: "a change of protocol on a connection in use"}
+	}
+	if err := f.rule.request(); err != nil {
+		return f.spent(err)
+	}
+	if n > 0 {
+		return nil
+	}
+	return f.allow(codeHostMatch, q.Host)
+}
+
+// forbid answers a request that is not passed on. Answers to the requests before it come first.
+//
+// Serving says that what upstream sends is passed on already, sent that upstream has a request.
+func (f *tcpFlow) forbid(bad *http1.Refusal, serving, sent bool) error {
+	code := codeUnknown
+	switch {
+	case bad.NoHost:
+		code = codeHostMissing
+	case bad.Why == "another host" && f.gate.table.granted(bad.Host) && bad.Host != f.to.name:
+		code = codeMismatch
+	case bad.Why == "another host":
+		code = codeHostMiss
+	}
+	f.refuse(code, bad.Host)
+	f.answering.Store(true)
+	if serving {
+		if sent {
+			f.up.Conn.(interface{ CloseWrite() error }).CloseWrite()
+		} else {
+			f.up.Conn.Close()
+		}
+		select {
+		case <-f.down:
+		case <-time.After(2 * time.Second):
+			f.up.Conn.Close()
+			<-f.down
+		}
+	} else {
+		close(f.down)
+	}
+	f.cell.Write([]byte(http1.Forbidden))
+	f.cell.CloseWrite()
+	// The rest of the request is read away, so that the answer is not lost to a reset (RFC 9112 section 9.6).
+	f.cell.SetReadDeadline(time.Now().Add(time.Second))
+	io.Copy(io.Discard, io.LimitReader(f.cell, 1<<20))
+	return nil
+}
+
+// touching reads from the cell and notes that it did.
+type touching struct{ f *tcpFlow }
+
+func (t touching) Read(b []byte) (int, error) {
+	n, err := t.f.cell.Read(b)
+	t.f.up.touch()
+	return n, err
+}
+
+// meter writes to upstream what the budget lets through.
+type meter struct{ f *tcpFlow }
+
+func (m meter) Write(b []byte) (int, error) {
+	if err := m.f.send(b); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// goAway is a SETTINGS frame, which a client of HTTP/2 must see first, and GOAWAY with PROTOCOL_ERROR (RFC 9113 sections 6.5, 6.8).
+func goAway() []byte {
+	return []byte{0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}
+}

@@ -1,0 +1,99 @@
+package gate
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// tracked is a connection of ours for one of the cell.
+type tracked struct {
+	net.Conn
+	udp   bool
+	last  atomic.Int64 // Unix nanoseconds of the last byte
+	abort func()
+}
+
+func (t *tracked) touch() { t.last.Store(time.Now().UnixNano()) }
+
+// flows are the connections under way.
+type flows struct {
+	mu   sync.Mutex
+	all  map[*tracked]bool
+	n    atomic.Int64 // TCP
+	u    atomic.Int64 // UDP
+	peak atomic.Int64
+}
+
+func (f *flows) begin(t *tracked, udp bool, most int64) bool {
+	n := &f.n
+	if udp {
+		n = &f.u
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n.Load() >= most {
+		return false
+	}
+	if f.all == nil {
+		f.all = map[*tracked]bool{}
+	}
+	t.udp = udp
+	t.touch()
+	f.all[t] = true
+	n.Add(1)
+	f.peak.Store(max(f.peak.Load(), f.n.Load()+f.u.Load()))
+	return true
+}
+
+func (f *flows) done(c net.Conn) {
+	t := c.(*tracked)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.all[t] {
+		return
+	}
+	delete(f.all, t)
+	if t.udp {
+		f.u.Add(-1)
+	} else {
+		f.n.Add(-1)
+	}
+}
+
+// end closes those that match.
+func (f *flows) close(which func(*tracked) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for t := range f.all {
+		if which(t) {
+			if t.abort != nil {
+				t.abort()
+			}
+			if t.Conn != nil {
+				t.Conn.Close()
+			}
+		}
+	}
+}
+
+func (f *flows) end() { f.close(func(*tracked) bool { return true }) }
+
+// sweep closes what is idle, and writes what was only counted.
+func (g *Gate) sweep() {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-g.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := time.Now()
+		g.flows.close(func(t *tracked) bool {
+			return t.Conn != nil && !t.udp && now.Sub(time.Unix(0, t.last.Load())) > idleTime
+		})
+		g.journal.flush(time.Second)
+	}
+}

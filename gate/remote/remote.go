@@ -1,0 +1,246 @@
+// Package remote runs a gate as a process of its own and speaks with it. It knows no packets: see packages gate and wire.
+//
+//	g, err := remote.Start(program, config)  // while the cell is built
+//	err = g.Open(link, recorder)             // when it stands
+//	g.Release(); …; err = g.Close()
+package remote
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"cellos.io/cellos/evidence"
+	"cellos.io/cellos/gate/wire"
+)
+
+// A Recorder writes the gate's events.
+type Recorder interface {
+	Append(source string, p evidence.Payload) error
+	Sync() error
+}
+
+// A Gate is a gate in its process. Its methods may be called concurrently.
+type Gate struct {
+	config wire.Config
+	conn   *wire.Conn
+	cmd    *exec.Cmd
+	said   tail
+	denied func(wire.Refused)
+
+	ready   chan error
+	failed  chan error
+	ended   chan struct{} // the conversation is over
+	failing sync.Once
+	closing sync.Once
+
+	rec     Recorder
+	opened  bool
+	mu      sync.Mutex
+	use     *evidence.NetworkUse
+	refused []wire.Refused
+	broken  error
+}
+
+// times of the conversation. A gate answers in milliseconds; the bounds are for a host that is out of breath.
+const (
+	openTime  = 30 * time.Second
+	closeTime = 10 * time.Second
+)
+
+// Start starts the program. Denied is told of each new refusal, from one goroutine.
+func Start(program string, c wire.Config, denied func(wire.Refused)) (*Gate, error) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("making the gate's socket: %w", err)
+	}
+	theirs := os.NewFile(uintptr(fds[1]), "gate")
+	defer theirs.Close()
+	g := &Gate{config: c, denied: denied, ready: make(chan error, 1), failed: make(chan error, 1), ended: make(chan struct{})}
+	if g.conn, err = wire.NewConn(os.NewFile(uintptr(fds[0]), "gate")); err != nil {
+		return nil, fmt.Errorf("making the gate's socket: %w", err)
+	}
+	g.cmd = &exec.Cmd{Path: program, Args: []string{program}, Env: []string{}, Dir: "/", ExtraFiles: []*os.File{theirs}, Stderr: &g.said,
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true}, WaitDelay: time.Second}
+	if err := g.cmd.Start(); err != nil {
+		g.conn.Close()
+		return nil, fmt.Errorf("starting the gate: %w", err)
+	}
+	go g.listen()
+	return g, nil
+}
+
+// A tail keeps the end of what a process says.
+type tail struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.b = append(t.b, p...); len(t.b) > 8<<10 {
+		t.b = slices.Clone(t.b[len(t.b)-4<<10:])
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.TrimSpace(string(t.b))
+}
+
+// listen takes what the gate says until it ends.
+func (g *Gate) listen() {
+	defer close(g.ended)
+	for {
+		m, _, err := g.conn.Receive()
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = errors.New("the gate ended")
+				if s := g.said.String(); s != "" {
+					err = fmt.Errorf("%w: %s", err, s)
+				}
+			}
+			g.fail(err)
+			return
+		}
+		switch m.Kind {
+		case wire.Ready:
+			g.ready <- asError(m.Error)
+		case wire.Event:
+			p, err := m.Event()
+			if err == nil {
+				err = g.rec.Append(m.Source, p)
+			}
+			g.broke(err)
+		case wire.Sync:
+			g.broke(g.rec.Sync())
+			text := ""
+			g.mu.Lock()
+			if g.broken != nil {
+				text = g.broken.Error()
+			}
+			g.mu.Unlock()
+			g.conn.Send(wire.Message{Kind: wire.Written, ID: m.ID, Error: text})
+		case wire.Denied:
+			for _, r := range m.Refused {
+				g.denied(r)
+			}
+		case wire.Failed:
+			g.fail(errors.New(m.Error))
+		case wire.Account:
+			g.mu.Lock()
+			g.use, g.refused = m.Use, m.Refused
+			g.mu.Unlock()
+			return
+		}
+	}
+}
+
+func asError(s string) error {
+	if s == "" {
+		return nil
+	}
+	return errors.New(s)
+}
+
+// broke notes that an event could not be written.
+func (g *Gate) broke(err error) {
+	if err == nil {
+		return
+	}
+	g.mu.Lock()
+	if g.broken == nil {
+		g.broken = err
+	}
+	g.mu.Unlock()
+	g.fail(err)
+}
+
+func (g *Gate) fail(err error) {
+	g.failing.Do(func() {
+		g.failed <- err
+		select {
+		case g.ready <- err:
+		default:
+		}
+	})
+}
+
+// Open hands the link over and returns when the gate serves it. Sockets are those of wire.Open.
+func (g *Gate) Open(device *os.File, ethernet bool, sockets []*os.File, rec Recorder) error {
+	g.rec, g.opened = rec, true
+	m := wire.Message{Kind: wire.Open, Config: &g.config, Device: device != nil, Ethernet: ethernet}
+	files := sockets
+	if device != nil {
+		files = append([]*os.File{device}, sockets...)
+	}
+	if err := g.conn.Send(m, files...); err != nil {
+		return fmt.Errorf("opening the gate: %w", err)
+	}
+	select {
+	case err := <-g.ready:
+		if err != nil {
+			err = fmt.Errorf("opening the gate: %w", err)
+		}
+		return err
+	case <-time.After(openTime):
+		return fmt.Errorf("the gate was not ready after %v", openTime)
+	}
+}
+
+// Release lets granted connections pass.
+func (g *Gate) Release() error { return g.conn.Send(wire.Message{Kind: wire.Release}) }
+
+// Failed tells once why the gate cannot go on.
+func (g *Gate) Failed() <-chan error { return g.failed }
+
+// Close ends every connection, takes the account, and ends the process. It is safe to call twice.
+func (g *Gate) Close() (err error) {
+	g.closing.Do(func() {
+		if g.opened && g.conn.Send(wire.Message{Kind: wire.Close}) == nil {
+			select {
+			case <-g.ended:
+			case <-time.After(closeTime):
+				err = fmt.Errorf("the gate gave no account after %v", closeTime)
+			}
+			if g.Use() == nil && err == nil {
+				err = errors.New("the gate gave no account")
+			}
+		}
+		g.conn.Close()
+		<-g.ended
+		ended := make(chan error, 1)
+		go func() { ended <- g.cmd.Wait() }()
+		select {
+		case <-ended:
+		case <-time.After(closeTime):
+			g.cmd.Process.Kill()
+			<-ended
+		}
+	})
+	return err
+}
+
+// Use is the account; nil before Close.
+func (g *Gate) Use() *evidence.NetworkUse {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.use
+}
+
+// Refused lists what was refused, with numbers; nil before Close.
+func (g *Gate) Refused() []wire.Refused {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.refused
+}

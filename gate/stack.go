@@ -1,0 +1,104 @@
+package gate
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/network/arp"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/icmp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
+)
+
+const nic tcpip.NICID = 1
+
+// Sizes of the stack.
+const (
+	maxBuffer  = 256 << 10 // bytes in each direction of a connection, while there are few
+	minBuffer  = 32 << 10
+	maxBuffers = 32 << 20 // bytes of all connections together
+	synBacklog = 128
+)
+
+// newStack makes the TCP/IP stack behind a device. It takes packets to every address: what it does with them is decided by the handlers.
+func newStack(d *device, ethernet bool) (*stack.Stack, error) {
+	s := stack.New(stack.Options{
+		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol, ipv6.NewProtocol, arp.NewProtocol},
+		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4},
+	})
+	check := func(what string, err tcpip.Error) error {
+		if err == nil {
+			return nil
+		}
+		return fmt.Errorf("%s: %s", what, err)
+	}
+	sack, moderate := tcpip.TCPSACKEnabled(true), tcpip.TCPModerateReceiveBufferOption(false)
+	rcv := tcpip.TCPReceiveBufferSizeRangeOption{Min: 4 << 10, Default: maxBuffer, Max: maxBuffer}
+	snd := tcpip.TCPSendBufferSizeRangeOption{Min: 4 << 10, Default: maxBuffer, Max: maxBuffer}
+	for _, o := range []tcpip.SettableTransportProtocolOption{&sack, &moderate, &rcv, &snd} {
+		if err := check("setting up TCP", s.SetTransportProtocolOption(tcp.ProtocolNumber, o)); err != nil {
+			return nil, err
+		}
+	}
+	// Refusals are answers, each of them: a program that waits for one hangs.
+	s.SetICMPLimit(1e9)
+	s.SetICMPBurst(1 << 30)
+	if err := check("attaching the device", s.CreateNIC(nic, d)); err != nil {
+		return nil, err
+	}
+	if err := check("taking all packets", s.SetPromiscuousMode(nic, true)); err != nil {
+		return nil, err
+	}
+	if err := check("answering for all addresses", s.SetSpoofing(nic, true)); err != nil {
+		return nil, err
+	}
+	s.SetRouteTable([]tcpip.Route{{Destination: header.IPv4EmptySubnet, NIC: nic}, {Destination: header.IPv6EmptySubnet, NIC: nic}})
+	return s, nil
+}
+
+// own gives the gate an address on the link.
+func own(s *stack.Stack, a netip.Addr) error {
+	proto := header.IPv4ProtocolNumber
+	if a.Is6() {
+		proto = header.IPv6ProtocolNumber
+	}
+	err := s.AddProtocolAddress(nic, tcpip.ProtocolAddress{Protocol: proto, AddressWithPrefix: toStack(a).WithPrefix()}, stack.AddressProperties{})
+	if _, dup := err.(*tcpip.ErrDuplicateAddress); err != nil && !dup {
+		return fmt.Errorf("taking the address %s on the cell's link: %s", a, err)
+	}
+	return nil
+}
+
+func toStack(a netip.Addr) tcpip.Address { return tcpip.AddrFromSlice(a.AsSlice()) }
+
+// addrPort is the destination that a packet names.
+func addrPort(id stack.TransportEndpointID) netip.AddrPort {
+	a, _ := netip.AddrFromSlice(id.LocalAddress.AsSlice())
+	return netip.AddrPortFrom(a, id.LocalPort)
+}
+
+// listen opens a resolver's sockets on the link.
+func listen(s *stack.Stack, at netip.AddrPort) (net.PacketConn, net.Listener, error) {
+	proto := header.IPv4ProtocolNumber
+	if at.Addr().Is6() {
+		proto = header.IPv6ProtocolNumber
+	}
+	full := tcpip.FullAddress{NIC: nic, Addr: toStack(at.Addr()), Port: at.Port()}
+	pc, err := gonet.DialUDP(s, &full, nil, proto)
+	if err != nil {
+		return nil, nil, fmt.Errorf("answering names at %s: %w", at, err)
+	}
+	l, err := gonet.ListenTCP(s, full, proto)
+	if err != nil {
+		pc.Close()
+		return nil, nil, fmt.Errorf("answering names at %s: %w", at, err)
+	}
+	return pc, l, nil
+}

@@ -1,0 +1,214 @@
+// Package wire is what the supervisor and the gate say to each other: the gate is a process of its own (cmd/cellos-gate), so that a run
+// without network does not pay for a TCP/IP stack and TLS, and so that whoever breaks the code that reads a cell's packets has not
+// broken the supervisor.
+//
+//	supervisor                                   gate
+//	open, with the link's descriptors ─────────▶
+//	                                  ◀───────── ready
+//	release                           ─────────▶
+//	                                  ◀───────── event …, sync      a decision, before its effect
+//	written                           ─────────▶
+//	                                  ◀───────── denied             a refusal that is new
+//	close                             ─────────▶
+//	                                  ◀───────── event …, account
+//
+// Each message is a length of four bytes, big-endian, and a JSON object, on a stream socket. Whoever reads its end ends too.
+package wire
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+
+	"cellos.io/cellos/authority"
+	"cellos.io/cellos/evidence"
+)
+
+// A Config is what a gate enforces, and with what.
+type Config struct {
+	Rules []authority.Rule
+	Names authority.Names
+
+	// Cell, Cell6 and Gate are the two ends of the link; StandIns are for names.
+	Cell, Cell6, Gate netip.Addr
+	StandIns          netip.Prefix
+	MTU               int // of the link, in bytes
+
+	Servers []Server // that are asked for names; none: the host's, and its hosts file
+
+	Trust evidence.Trust // of the events about names
+	L7Kid string         // issuer of the decisions on names in connections
+	Drift bool           // write when a name leads to other addresses than before
+}
+
+// A Transport carries a question to a server.
+type Transport string
+
+// The transports, as documents name them.
+const (
+	UDP   Transport = "do53-udp" // RFC 1035; over TCP where the answer is cut off
+	TCP   Transport = "do53-tcp"
+	TLS   Transport = "dot" // RFC 7858
+	HTTPS Transport = "doh" // RFC 8484, POST
+)
+
+// A Server answers questions.
+type Server struct {
+	ID        string // resolverId; "" for the host's own
+	Transport Transport
+	Endpoint  string // host:port; for HTTPS a URL
+	Name      string // TLS: the name in the certificate; "" means the host of Endpoint
+}
+
+// Refused is a connection or a name that the cell asked for and did not get.
+type Refused struct {
+	Name   string // "" if the cell went to an address that stands for no name
+	Addr   netip.AddrPort
+	UDP    bool
+	Reason string     // reason code of the event
+	Why    string     // in words, where the reason alone does not tell
+	Lead   netip.Addr // the address that the name leads to, where that is why and a grant can allow it
+	Count  int64
+}
+
+// Kinds of messages.
+const (
+	Open    = "open"
+	Ready   = "ready"
+	Release = "release"
+	Event   = "event"
+	Sync    = "sync"
+	Written = "written"
+	Denied  = "denied"
+	Failed  = "failed"
+	Close   = "close"
+	Account = "account"
+)
+
+// A Message is one message; which members it has depends on its kind.
+type Message struct {
+	Kind     string
+	Config   *Config              `json:",omitempty"` // Open
+	Ethernet bool                 `json:",omitempty"` // Open: the device has frames
+	Device   bool                 `json:",omitempty"` // Open: the first descriptor is a device
+	Source   string               `json:",omitempty"` // Event
+	Payload  string               `json:",omitempty"` // Event: which one
+	Data     json.RawMessage      `json:",omitempty"` // Event
+	ID       uint64               `json:",omitempty"` // Sync, Written
+	Error    string               `json:",omitempty"` // Ready, Written, Failed
+	Refused  []Refused            `json:",omitempty"` // Denied, Account
+	Use      *evidence.NetworkUse `json:",omitempty"` // Account
+}
+
+// maxMessage bounds a message, in bytes: above every account that a gate can make.
+const maxMessage = 4 << 20
+
+// A Conn is one end. Send may be called concurrently, Receive by one goroutine.
+type Conn struct {
+	c  *net.UnixConn
+	mu sync.Mutex
+}
+
+// NewConn takes over one end of a stream socket pair.
+func NewConn(f *os.File) (*Conn, error) {
+	c, err := net.FileConn(f)
+	f.Close()
+	if err != nil {
+		return nil, err
+	}
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		c.Close()
+		return nil, errors.New("not a socket of AF_UNIX")
+	}
+	return &Conn{c: u}, nil
+}
+
+// Close closes the end. The other one reads io.EOF.
+func (c *Conn) Close() error { return c.c.Close() }
+
+// Send sends a message, with copies of files.
+func (c *Conn) Send(m Message, files ...*os.File) error {
+	body, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	b := append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(files) > 0 {
+		fds := make([]int, len(files))
+		for i, f := range files {
+			raw, err := f.SyscallConn()
+			if err != nil {
+				return err
+			}
+			if err := raw.Control(func(fd uintptr) { fds[i] = int(fd) }); err != nil {
+				return err
+			}
+		}
+		n, _, err := c.c.WriteMsgUnix(b[:1], syscall.UnixRights(fds...), nil)
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	_, err = c.c.Write(b)
+	return err
+}
+
+// Receive waits for the next message and what came with it.
+func (c *Conn) Receive() (m Message, files []*os.File, err error) {
+	head := make([]byte, 4)
+	oob := make([]byte, syscall.CmsgSpace(4*64))
+	n, on, _, _, err := c.c.ReadMsgUnix(head[:1], oob)
+	if err == nil && n == 0 {
+		err = io.EOF
+	}
+	if err != nil {
+		return m, nil, err
+	}
+	if files, err = rights(oob[:on]); err != nil {
+		return m, nil, err
+	}
+	if _, err := io.ReadFull(c.c, head[1:]); err != nil {
+		return m, files, err
+	}
+	size := binary.BigEndian.Uint32(head)
+	if size > maxMessage {
+		return m, files, fmt.Errorf("a message of %d bytes", size)
+	}
+	body := make([]byte, size)
+	if _, err := io.ReadFull(c.c, body); err != nil {
+		return m, files, err
+	}
+	return m, files, json.Unmarshal(body, &m)
+}
+
+func rights(oob []byte) (files []*os.File, err error) {
+	if len(oob) == 0 {
+		return nil, nil
+	}
+	list, err := syscall.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil, err
+	}
+	for _, x := range list {
+		fds, err := syscall.ParseUnixRights(&x)
+		if err != nil {
+			return nil, err
+		}
+		for _, fd := range fds {
+			syscall.CloseOnExec(fd)
+			files = append(files, os.NewFile(uintptr(fd), "link"))
+		}
+	}
+	return files, nil
+}

@@ -1,0 +1,91 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+
+	"cellos.io/cellos/cell"
+	"cellos.io/cellos/evidence"
+)
+
+// A Network serves the network of a cell. It is opened when the cell stands, so that the probes of the boundary meet it, and lets
+// nothing pass before Release.
+type Network interface {
+	Open(link cell.Link, rec NetworkRecorder) error
+	Release() error
+	// Failed tells once that it cannot go on; the cell is ended then.
+	Failed() <-chan error
+	// Close ends every connection and writes the closing account.
+	Close() error
+	// Exercised is the number of rules that something was reached by.
+	Exercised() int
+	Meter
+}
+
+// A NetworkRecorder writes the events of a Network.
+type NetworkRecorder interface {
+	Append(source string, p evidence.Payload) error
+	Sync() error
+}
+
+// recorder is the run's stream as a NetworkRecorder.
+type recorder struct{ events *evidence.Stream }
+
+func (r recorder) Append(source string, p evidence.Payload) error {
+	_, err := r.events.Append(source, p)
+	return err
+}
+
+func (r recorder) Sync() error { return r.events.Sync() }
+
+// openNetwork has the cell's network served.
+func (l *life) openNetwork() error {
+	n := l.Plan.Network
+	if !n.Device && len(n.Sockets) == 0 {
+		l.Network = nil
+		return nil
+	}
+	c, ok := l.cell.(cell.Linked)
+	if l.Network == nil || !ok {
+		return errors.New("nothing serves the cell's network: rules that nobody enforces are refused")
+	}
+	return l.Network.Open(c.Link(), recorder{l.events})
+}
+
+// lost is where the network tells that it failed; nil without one.
+func (l *life) lost() <-chan error {
+	if l.Network == nil {
+		return nil
+	}
+	return l.Network.Failed()
+}
+
+// closeNetwork ends what the cell still talks to, and has the account written.
+func (l *life) closeNetwork() error {
+	if l.Network == nil {
+		return nil
+	}
+	l.Meters = append(l.Meters, l.Network)
+	return l.Network.Close()
+}
+
+// networkLost is the error of a command that was ended because its network could not go on.
+func networkLost(err error) error { return fmt.Errorf("the cell's network: %w", err) }
+
+// exercised is how many rules were used; nil where nothing counts.
+func (l *life) exercised() *int {
+	switch {
+	case l.Network != nil:
+		n := l.Network.Exercised()
+		return &n
+	}
+	return nil
+}
+
+// egress lists what was granted, in the form of the flag --net.
+func (l *life) egress() (list []string) {
+	for _, r := range l.Authority.Network {
+		list = append(list, r.String())
+	}
+	return list
+}
