@@ -66,6 +66,9 @@ for n in (1,1400,9000): s.send(b'x'*n); print(len(s.recv(65535)))"`, "1\n1400\n9
 				if out := r.ok(t); out != c.out {
 					t.Errorf("printed %q, want %q\n%s", out, c.out, r.err)
 				}
+				if use(t, events)["peakConnections"] == 0.0 {
+					t.Error("the account knows no connection")
+				}
 				if !reasons(events)["allow nft_egress_rule_match"] {
 					t.Errorf("no decision was written: %v", reasons(events))
 				}

@@ -88,16 +88,7 @@ func canonical(label []byte) bool {
 	return true
 }
 
-// types are the documented words.
-func typeOf(word string) dnsmessage.Type {
-	for t, w := range typeWords() {
-		if w == word {
-			return t
-		}
-	}
-	return 0
-}
-
+// typeWords are the documented words.
 func typeWords() map[dnsmessage.Type]string {
 	return map[dnsmessage.Type]string{dnsmessage.TypeA: "A", dnsmessage.TypeAAAA: "AAAA", dnsmessage.TypeCNAME: "CNAME", dnsmessage.TypeTXT: "TXT",
 		dnsmessage.TypeMX: "MX", dnsmessage.TypeSRV: "SRV", dnsmessage.TypeNS: "NS", dnsmessage.TypePTR: "PTR", 65: "HTTPS", 64: "SVCB"}

@@ -11,12 +11,11 @@ import (
 
 // A target is what an address in the cell means: one granted name, or one granted literal address.
 type target struct {
-	name    string     // "" for a literal
-	addr    netip.Addr // stand-in, or the literal itself
-	listed  bool       // the allow-list has it, or there is none
-	rules   []*rule
-	front   bool // TLS on it may carry any granted name (cdnAuthority)
-	history []netip.Addr
+	name   string     // "" for a literal
+	addr   netip.Addr // stand-in, or the literal itself
+	listed bool       // the allow-list has it, or there is none
+	rules  []*rule
+	front  bool // TLS on it may carry any granted name (cdnAuthority)
 }
 
 // String is the target as people write it.
