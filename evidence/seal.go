@@ -76,7 +76,7 @@ func (e Event) payload() []byte {
 		names, values = append(names, "celloscount"), append(values, strconv.FormatUint(e.Count, 10))
 	}
 	ext := material.ExtDigest(values)
-	return material.AppendPayload(nil, core, &ext, names, string(AppendTime(nil, e.Time)))
+	return material.AppendPayload(make([]byte, 0, 256), core, &ext, names, string(AppendTime(nil, e.Time)))
 }
 
 // PayloadDigest returns the cellosprev of the event after the one with this payload.

@@ -146,7 +146,7 @@ func (s *Stream) append(source string, p Payload, closing bool) (Event, error) {
 	if s.finished {
 		return Event{}, ErrFinished
 	}
-	e := Event{ID: s.c.NewID(), Source: source, Type: p.Type(), Time: s.c.Now(), Data: p.AppendData(nil, &s.c.Run)}
+	e := Event{ID: s.c.NewID(), Source: source, Type: p.Type(), Time: s.c.Now(), Data: p.AppendData(make([]byte, 0, 512), &s.c.Run)}
 	sealed, payload, err := s.seal(e, closing)
 	if err != nil {
 		return Event{}, fmt.Errorf("sealing event %s: %w", p.Type(), err)
