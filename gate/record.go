@@ -74,7 +74,7 @@ func (j *journal) allowed(source string, list ...evidence.Payload) error {
 func (j *journal) denied(source, reason string, list ...evidence.Payload) {
 	j.mu.Lock()
 	j.refused[reason]++
-	pass := j.pace.Allow()
+	pass := j.pace.Allow() || j.refused[reason] == 1 // the first of a kind is always written
 	if !pass {
 		if len(j.missed) == 0 {
 			j.since = time.Now()
