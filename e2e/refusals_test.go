@@ -88,8 +88,8 @@ func TestRefusalsUnderFilters(t *testing.T) {
 		c := b.command("run", "--seccomp", "own.yaml", "--report-refusals", "--workdir", ".:write", "--", "sh", "-c", "uname; mkdir x; touch y; chmod 4755 y; true")
 		c.Env = append(c.Env, "CELLOS_SECCOMP_BPF_PATH=mkdir.bpf")
 		r = b.run(c)
-		r.fails(t, 0, "refused: uname: answered with EPERM, by the filter "+b.dir+"/own.yaml of spec.run.seccomp.file; another spec.run.seccomp.file allows it",
-			"by the filter mkdir.bpf of CELLOS_SECCOMP_BPF_PATH", "by the filter set-id; nothing allows it")
+		r.fails(t, 0, "refused: uname: answered with EPERM, by the filter "+b.dir+"/own.yaml; a rule in "+b.dir+"/own.yaml allows it",
+			"by the filter mkdir.bpf of CELLOS_SECCOMP_BPF_PATH; another filter than mkdir.bpf allows it", "by the filter set-id; nothing allows it")
 		// Other verdicts cannot be given by somebody else.
 		b.write("log.yaml", "default: log\n", 0o644)
 		b.cell([]string{"--seccomp", "log.yaml", "--report-refusals"}, "true").fails(t, 125, "--report-refusals: ", "only allow, errno and kill_process can be watched")

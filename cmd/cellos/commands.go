@@ -29,7 +29,7 @@ func commands() []command {
 		{name: "attest", does: "make a signed in-toto statement about a run's files", usage: attestUsage,
 			flags: append([]string{"--predicate", "--builder", "--failed", "--statement", "--output", "--key"}, signerFlagNames...), files: true, run: attestCommand},
 		{name: "keys", does: "the keys that sign evidence", usage: keysUsage, flags: []string{"--json", "--format"}, run: keysCommand},
-		{name: "seccomp", does: "filters of system calls: show, check, compare, compile", usage: seccompUsage, words: seccompWords, flags: seccompFlagNames, files: true, run: seccompCommand},
+		{name: "seccomp", does: "filters of system calls: show, check, compare, compile, learn", usage: seccompUsage, words: seccompWords, flags: seccompFlagNames, files: true, run: seccompCommand},
 		{name: "secret", does: "in a cell: print a secret", usage: secretUsage, run: secretCommand},
 		{name: "supervise", does: "behave as cellos-supervisor", usage: superviseUsage, flags: []string{"--validate", "--version"}, files: true, run: supervise},
 		{name: "env", does: "the environment variables that are read", usage: envUsage, flags: []string{"--json"}, run: envCommand},
@@ -53,7 +53,7 @@ const usage = `usage: cellos COMMAND
   verify [RUN|FILE|-]           check its evidence: signatures, order, completeness
   attest [RUN|FILE]             state what it made, signed, for supply-chain tools (in-toto, SLSA)
   keys                          the keys that sign it
-  seccomp WORD                  filters of system calls: show, check, compare, compile
+  seccomp WORD                  filters of system calls: show, check, compare, compile, learn
   secret get KEY                in a cell: print one of its secrets
   supervise DOCUMENT            behave as cellos-supervisor does
   env                           list the environment variables that are read

@@ -17,13 +17,16 @@ import (
 	"cellos.io/cellos/variable"
 )
 
+// fromDocument is where a document names its filter.
+const fromDocument = "spec.run.seccomp.file"
+
 // filters reads the filters that narrow the profile: the document's file, and what the operator's variables ask for. The notes are
 // what the person should know about them.
 func (a *asked) filters(env environment) (list []authority.Filter, notes []string, err error) {
 	if run := a.doc.Spec.Run; run != nil && run.Seccomp != nil && run.Seccomp.File != nil {
 		f, more, err := documentFilter(run.Seccomp)
 		if err != nil {
-			return nil, nil, a.badFilter("spec.run.seccomp.file", err)
+			return nil, nil, a.badFilter(fromDocument, err)
 		}
 		list, notes = append(list, f), append(notes, more...)
 	}
@@ -65,7 +68,7 @@ func documentFilter(s *document.Seccomp) (authority.Filter, []string, error) {
 	for _, n := range f.Notes {
 		notes = append(notes, *s.File+": "+n)
 	}
-	return authority.Filter{Name: *s.File, From: "spec.run.seccomp.file", Policy: f.Policy, Program: f.Program}, notes, nil
+	return authority.Filter{Name: *s.File, From: fromDocument, Policy: f.Policy, Program: f.Program}, notes, nil
 }
 
 // prefixed puts a file's name before each of the errors joined in err.

@@ -12,6 +12,7 @@ import (
 	"cellos.io/cellos/evidence/keys"
 	"cellos.io/cellos/host"
 	"cellos.io/cellos/plan"
+	"cellos.io/cellos/supervisor"
 	"cellos.io/cellos/variable"
 )
 
@@ -31,6 +32,7 @@ type asked struct {
 	from     *configuration     // of the drop-in; nil: none
 	decision admission.Decision // on the document
 	calls    func(cell.Call)    // told of every system call that the supervisor answers; may be nil
+	end      supervisor.End     // how the run ended
 	folder   string             // of the socket that serves secrets; "": there is none
 	release  func()             // removes it
 }
@@ -114,6 +116,9 @@ func (a *asked) planned(env environment) (*authority.Authority, *plan.Plan, erro
 	auth.OnHost = a.grants.network.host
 	if auth.Filters, a.notes, err = a.filters(env); err != nil {
 		return nil, nil, err
+	}
+	if a.calls != nil {
+		auth.Watch = authority.WatchEvery
 	}
 	if a.from != nil {
 		a.from.narrow(auth, a.decision)

@@ -163,6 +163,7 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 		run.Network = gated
 	}
 	end := run.Do(context.Background())
+	a.end = end
 	watched.say(ui)
 	gated.tell()
 	tell(end, auth, p, env.vars.Text(variable.SearchPath), ui)

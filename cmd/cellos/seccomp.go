@@ -23,10 +23,11 @@ const seccompUsage = `usage: cellos seccomp list [--json] [--arch ARCH]
        cellos seccomp explain [--json] [--costs] [--arch ARCH] FILTER
        cellos seccomp simulate [--json] [--arch ARCH] FILTER CALL [ARGUMENT...]
        cellos seccomp diff [--json] [--arch ARCH] FILTER FILTER
+       cellos seccomp learn [--json] [--policy FILE] [FLAGS OF cellos run] -- COMMAND [ARGUMENT...]
 
 Filters of system calls: what is in the profiles, and what a filter of somebody else does before it is loaded. FILTER is a profile (baseline,
 hardened, strict, with +net-none and +debug), or a file: a policy in YAML or JSON (docs/seccomp.md), linux.seccomp of the OCI runtime
-specification, or a program of classic BPF; - is standard input. Nothing is loaded and nothing runs.
+specification, or a program of classic BPF; - is standard input. Nothing is loaded, and nothing but learn runs anything.
 
   list      the profiles, their sizes and digests
   show      the policy, written out; --format oci is what container engines read
@@ -36,15 +37,18 @@ specification, or a program of classic BPF; - is standard input. Nothing is load
   explain   for each answer the calls, and the conditions on their arguments; --costs: what each call pays
   simulate  the answer to one call, and the instructions that led to it; CALL is a name or a number
   diff      the calls that two filters treat differently, each with an example, and which filter is the stricter one
+  learn     run a command in a cell under hardened, see every call, and write the smallest policy on top of strict that lets it do the
+            same again; standard output is the policy's, and what the command prints goes to standard error
 
   --arch    amd64, arm64 or riscv64; this machine's, if it is left out
 
-exit status: 1 if check found an error or a warning, or if diff found a difference; 2 a mistake in a file or on the command line.
+exit status: 1 if check found an error or a warning, or if diff found a difference; 2 a mistake in a file or on the command line. learn ends
+as cellos run does, with the status of the command.
 `
 
-var seccompWords = []string{"list", "show", "compile", "check", "disasm", "explain", "simulate", "diff"}
+var seccompWords = []string{"list", "show", "compile", "check", "disasm", "explain", "simulate", "diff", "learn"}
 
-var seccompFlagNames = []string{"--json", "--arch", "--format", "--output", "--costs"}
+var seccompFlagNames = []string{"--json", "--arch", "--format", "--output", "--costs", "--policy"}
 
 // A filterTool is one call of cellos seccomp: its flags, and where it writes.
 type filterTool struct {
@@ -64,6 +68,9 @@ func seccompCommand(args []string, env environment, ui *console) error {
 	}
 	t := &filterTool{env: env, ui: ui, word: args[0]}
 	args = args[1:]
+	if t.word == "learn" {
+		return learnCommand(args, env, ui)
+	}
 	run := map[string]func(args []string) error{
 		"list": t.list, "show": t.show, "compile": t.compile, "check": t.check, "disasm": t.disasm, "explain": t.explain, "simulate": t.simulate, "diff": t.diff,
 	}[t.word]

@@ -150,8 +150,11 @@ func (w *watchedCalls) grant(c cell.Call) string {
 	switch {
 	case f.By == "cellos":
 		return ""
-	case f.By != "profile":
-		return "another " + f.By
+	case f.By == "profile":
+	case f.Policy != nil && f.By == fromDocument:
+		return "a rule in " + f.Name
+	default:
+		return "another filter than " + f.Name
 	}
 	for _, name := range wider(w.plan.Profile) {
 		p, err := seccomp.Profile(name)
@@ -221,7 +224,7 @@ func (w *watchedCalls) say(ui *console) {
 		by := "the filter " + f.Name
 		if f.By == "profile" {
 			by = "the profile " + f.Name
-		} else if f.By != "cellos" {
+		} else if f.By != "cellos" && f.By != fromDocument {
 			by += " of " + f.By
 		}
 		text := fmt.Sprintf("refused: %s%s: %s, by %s", r.name, times, how, by)

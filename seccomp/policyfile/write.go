@@ -27,26 +27,30 @@ func YAML(p *seccomp.Policy) []byte {
 	if p.ExecOnce {
 		b.WriteString("exec: once\n")
 	}
-	if len(p.Rules) == 0 {
-		return []byte(b.String())
+	writeRules(&b, p.Rules)
+	return []byte(b.String())
+}
+
+func writeRules(b *strings.Builder, rules []seccomp.Rule) {
+	if len(rules) == 0 {
+		return
 	}
 	b.WriteString("rules:\n")
-	for _, r := range p.Rules {
+	for _, r := range rules {
 		b.WriteString("  - calls:")
-		list(&b, r.Names)
+		list(b, r.Names)
 		if len(r.Cases) > 0 {
 			b.WriteString("    when:\n")
 		}
 		for _, c := range r.Cases {
 			b.WriteString("      - if:\n")
 			for _, d := range c.All {
-				fmt.Fprintf(&b, "          - {%s}\n", condition(d))
+				fmt.Fprintf(b, "          - {%s}\n", condition(d))
 			}
-			fmt.Fprintf(&b, "        action: %s\n", c.Then)
+			fmt.Fprintf(b, "        action: %s\n", c.Then)
 		}
-		fmt.Fprintf(&b, "    action: %s\n", r.Else)
+		fmt.Fprintf(b, "    action: %s\n", r.Else)
 	}
-	return []byte(b.String())
 }
 
 // x32 is the action to write. A policy that leaves x32 numbers to its default is written with that.
@@ -145,4 +149,18 @@ func JSON(p *seccomp.Policy) ([]byte, error) {
 	}
 	b, err := json.MarshalIndent(f, "", "  ")
 	return append(b, '\n'), err
+}
+
+// Extending writes a policy that extends a profile by rules, so that Parse reads it. The comment is put before it, line by line.
+func Extending(profile, name string, rules []seccomp.Rule, comment []string) []byte {
+	var b strings.Builder
+	for _, line := range comment {
+		b.WriteString(strings.TrimRight("# "+line, " ") + "\n")
+	}
+	if name != "" {
+		fmt.Fprintf(&b, "name: %q\n", name)
+	}
+	fmt.Fprintf(&b, "extends: %s\n", profile)
+	writeRules(&b, rules)
+	return []byte(b.String())
 }
