@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -30,7 +31,17 @@ type browser struct {
 
 func newBrowser(t *testing.T) *browser {
 	t.Helper()
-	b := &browser{t: t, dir: t.TempDir()}
+	// Not t.TempDir: processes of the browser may still write for a moment when it has ended.
+	dir, err := os.MkdirTemp("", "page")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for n := 0; os.RemoveAll(dir) != nil && n < 1000; n++ {
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+	b := &browser{t: t, dir: dir}
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if p, err := exec.LookPath(name); err == nil && b.path == "" {
 			b.path = p
@@ -61,10 +72,17 @@ func (b *browser) run(page string, args ...string) []string {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, b.path, append([]string{"--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-default-apps", "--disable-extensions", "--disable-sync", "--disable-dev-shm-usage",
+		"--disable-crash-reporter", "--disable-breakpad",
 		"--metrics-recording-only", "--user-data-dir=" + filepath.Join(b.dir, "profile"), "--proxy-server=" + b.proxy.URL, "--proxy-bypass-list=<-loopback>"}, append(args, "file://"+page)...)...)
 	cmd.Dir = b.dir
 	cmd.Env = append(os.Environ(), "HOME="+b.dir, "XDG_CONFIG_HOME="+b.dir, "XDG_CACHE_HOME="+b.dir)
 	cmd.WaitDelay = 10 * time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	defer func() {
+		if cmd.Process != nil {
+			syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // whatever it left
+		}
+	}()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		b.t.Fatalf("%s: %v\n%s", b.path, err, out)
 	}
