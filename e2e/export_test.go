@@ -13,6 +13,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/johannesboyne/gofakes3"
+	"github.com/johannesboyne/gofakes3/backend/s3mem"
 )
 
 // exportDocument writes a document that runs a script and exports artifacts.
@@ -126,7 +129,7 @@ func TestExportToServers(t *testing.T) {
 			defer mu.Unlock()
 			got = append(got, r.Method+" "+r.RequestURI+" "+r.Header.Get("Authorization")+" "+string(body))
 			if strings.HasPrefix(r.URL.Path, "/no") {
-				http.Error(w, "hunter-body", 403)
+				http.Error(w, "hunter-body", http.StatusForbidden)
 			}
 		}))
 		defer s.Close()
@@ -175,5 +178,38 @@ func TestExportToServers(t *testing.T) {
 				t.Errorf("%s: it ran: %q, %q", c.want, r.out, got)
 			}
 		}
+	})
+}
+
+// TestExportToABucket: with credentials of AWS a target of kind s3 is the bucket itself.
+func TestExportToABucket(t *testing.T) {
+	each(t, func(t *testing.T, u user) {
+		backend := s3mem.New()
+		if err := backend.CreateBucket("bkt"); err != nil {
+			t.Fatal(err)
+		}
+		s := httptest.NewServer(gofakes3.New(backend).Server())
+		defer s.Close()
+		b := newBench(t, u)
+		b.env = append(b.env, "AWS_ACCESS_KEY_ID=AKIATEST", "AWS_SECRET_ACCESS_KEY=hunter-sak", "AWS_ENDPOINT_URL="+s.URL)
+		d := exportDocument(b, "head -c 20000000 /dev/zero >x", `{"artifacts":[{"name":"a","path":"x"}],"targets":[{"kind":"s3","name":"artifact-bucket","bucket":"bkt","keyPrefix":"/p/q/","region":"us-east-1"}]}`)
+		r := b.cellos("run", d)
+		r.ok(t)
+		o, err := backend.GetObject("bkt", "p/q/a", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer o.Contents.Close()
+		if o.Size != 20000000 {
+			t.Errorf("%d bytes arrived", o.Size)
+		}
+		if events := b.cellos("show", "--events", "last").ok(t); !strings.Contains(events, `"destination":"s3://bkt/p/q/a"`) {
+			t.Error("the events do not name the object")
+		}
+		nowhere(t, b, r, "hunter-")
+		d = exportDocument(b, "echo >x", `{"artifacts":[{"name":"a","path":"x"}],"targets":[{"kind":"s3","name":"t","bucket":"other","region":"us-east-1"}]}`)
+		b.cellos("run", d).fails(t, 123, "s3 put s3://other/a: NoSuchBucket (404 Not Found)")
+		b.env[len(b.env)-1] = "AWS_ENDPOINT_URL=ftp://h"
+		b.cellos("run", d).fails(t, 125, "AWS_ENDPOINT_URL is no http or https URL")
 	})
 }

@@ -91,6 +91,16 @@ const (
 	ExportS3RetryBackoff     Number  = "CELLOS_EXPORT_S3_RETRY_BACKOFF_MS"
 	ExportS3ConnectTimeout   Millis  = "CELLOS_EXPORT_S3_CONNECT_TIMEOUT_MS"
 	ExportS3Timeout          Millis  = "CELLOS_EXPORT_S3_TIMEOUT_MS"
+	AWSAccessKeyID           Text    = "AWS_ACCESS_KEY_ID"
+	AWSProfile               Text    = "AWS_PROFILE"
+	AWSCredentialsFile       Text    = "AWS_SHARED_CREDENTIALS_FILE"
+	AWSWebIdentityFile       Text    = "AWS_WEB_IDENTITY_TOKEN_FILE"
+	AWSContainerRelative     Text    = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+	AWSContainerFull         Text    = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+	AWSEndpointS3            Text    = "AWS_ENDPOINT_URL_S3"
+	AWSEndpoint              Text    = "AWS_ENDPOINT_URL"
+	AWSRegion                Text    = "AWS_REGION"
+	AWSDefaultRegion         Text    = "AWS_DEFAULT_REGION"
 	RequireHTTPExport        Present = "CELL_OS_REQUIRE_HTTP_EXPORT"
 	RequireS3Export          Present = "CELL_OS_REQUIRE_S3_EXPORT"
 )
@@ -179,3 +189,8 @@ const (
 	TokioWorkerThreads     Text = "TOKIO_WORKER_THREADS"
 	NoColor                Text = "NO_COLOR"
 )
+
+// AWSCredentials are the variables of which each says that credentials of AWS are to be had, and where.
+func AWSCredentials() []Text {
+	return []Text{AWSAccessKeyID, AWSProfile, AWSCredentialsFile, AWSWebIdentityFile, AWSContainerRelative, AWSContainerFull}
+}

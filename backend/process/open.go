@@ -47,7 +47,7 @@ func (c *processCell) Open(name string) (fs.File, error) {
 		return nil, errors.New("the cell's files are not kept")
 	}
 	if !path.IsAbs(name) || slices.Contains(strings.Split(name, "/"), "..") {
-		return nil, fmt.Errorf("opening %s: the path is not absolute, or contains ..", name)
+		return nil, fmt.Errorf("opening %s: the path is not absolute, or has .. in it", name)
 	}
 	fail := func(err error) (fs.File, error) { return nil, fmt.Errorf("opening %s: %w", name, err) }
 	fd, err := sysabi.OpenInRoot(int(c.view.root.Fd()), path.Clean(name))

@@ -30,6 +30,7 @@ type exportPart struct {
 	name string
 	to   supervisor.Target
 	sink export.Sink
+	s3   *bucketProgram // instead of sink
 }
 
 // Target says where an artifact goes.
@@ -38,6 +39,9 @@ func (x *runExports) Target(artifact int) supervisor.Target { return x.parts[art
 // Export carries one out.
 func (x *runExports) Export(ctx context.Context, artifact int, f fs.File) (supervisor.Exported, error) {
 	p := x.parts[artifact]
+	if p.s3 != nil {
+		return p.s3.export(ctx, f)
+	}
 	src, err := export.Read(f)
 	if err != nil {
 		return supervisor.Exported{}, err
@@ -135,6 +139,11 @@ func (c exportComposer) part(a document.Artifact, t *document.Target) (p exportP
 		p.sink = local.Sink{Dir: dir, Sync: c.durable}
 		return p, "local " + a.Name, nil
 	}
+	if base == "" && kind == document.TargetS3 && c.credentials() {
+		p.to.Kind, p.to.Destination = kind, objectName(t, a.Name)
+		p.s3, err = c.bucket(a, t)
+		return p, p.to.Destination, err
+	}
 	if base == "" {
 		return p, "", c.nowhere(a.Name, t)
 	}
@@ -181,7 +190,11 @@ func (c exportComposer) nowhere(artifact string, t *document.Target) error {
 	if t.Kind == document.TargetS3 {
 		name = string(variable.ExportS3PresignedURL)
 	}
-	return mistake{fmt.Sprintf("export requested for artifact %q but no export sink is configured for the target %s", artifact, t.Name), "set " + name + "__" + scope(t.Name) + ", or " + name}
+	hint := "set " + name + "__" + scope(t.Name) + ", or " + name
+	if t.Kind == document.TargetS3 {
+		hint += ", or credentials of AWS: AWS_ACCESS_KEY_ID, AWS_PROFILE, …"
+	}
+	return mistake{fmt.Sprintf("export requested for artifact %q but no export sink is configured for the target %s", artifact, t.Name), hint}
 }
 
 // objectName names an object as its receipt does.

@@ -22,7 +22,9 @@ type Sink struct {
 	Sync bool // what was written survives a crash of the machine
 }
 
-// errExists is EEXIST as strerror(3) says it: programs look for these words.
+// errExists is EEXIST as strerror(3) says it.
+//
+//lint:ignore ST1005 programs look for these words
 var errExists = errors.New("File exists")
 
 // buffer is what is read at once: large enough that calls do not count, small enough for caches.

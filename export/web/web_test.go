@@ -121,8 +121,10 @@ func TestFaults(t *testing.T) {
 		handler http.HandlerFunc
 		want    string
 	}{
-		"slow":      {func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body); <-r.Context().Done() }, "no answer in time"},
-		"elsewhere": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.2:1/hunter2", 307) }, "another server"},
+		"slow": {func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body); <-r.Context().Done() }, "no answer in time"},
+		"elsewhere": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.2:1/hunter2", http.StatusTemporaryRedirect)
+		}, "another server"},
 		"endless": {func(w http.ResponseWriter, r *http.Request) {
 			io.Copy(io.Discard, r.Body)
 			for err := error(nil); err == nil; {

@@ -147,7 +147,9 @@ func TestFaults(t *testing.T) {
 	status := func(code int) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "hunter2 said the server", code) }
 	}
-	gone := func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.2:1/hunter2", http.StatusTemporaryRedirect) }
+	gone := func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://127.0.0.2:1/hunter2", http.StatusTemporaryRedirect)
+	}
 	endless := func(w http.ResponseWriter, r *http.Request) {
 		for _, err := io.WriteString(w, `{"data":{"data":{"K":"hunter2`); err == nil; {
 			_, err = io.WriteString(w, strings.Repeat("x", 1<<16))
