@@ -51,7 +51,7 @@ var badCalls = []bad{
 	{"net", "run --net host CELL", nil, 2, `--net "host"`},
 	{"hostname", "run --hostname a_b! CELL", nil, 2, "--hostname"},
 	{"name", "run --name a/b CELL", nil, 2, "--name"},
-	{"profile", "run --seccomp bogus CELL", nil, 2, `--seccomp: "bogus"`},
+	{"profile", "run --seccomp bogus CELL", nil, 2, `--seccomp "bogus": neither a profile nor a file`},
 	{"tty", "run --tty=maybe CELL", nil, 2, "--tty takes no value"},
 	{"events to nothing", "run --events= CELL", nil, 2, "--events"},
 	{"env without name", "run --env =x CELL", nil, 2, `--env "=x"`},
