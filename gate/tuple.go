@@ -133,7 +133,8 @@ func (t *table) look(udp bool, at netip.AddrPort) verdict {
 	t.mu.Lock()
 	to := t.addrs[at.Addr()]
 	t.mu.Unlock()
-	if to != nil {
+	direct := at.Port() == 53 && t.policy.NoDirectDNS // declared resolvers are answered by the gate itself, and never come here
+	if to != nil && !direct {
 		for _, r := range to.rules {
 			if r.Port == at.Port() && (udp && r.UDP() || !udp && r.TCP()) {
 				if !to.listed {
@@ -145,7 +146,7 @@ func (t *table) look(udp bool, at netip.AddrPort) verdict {
 	}
 	p := t.policy
 	switch {
-	case at.Port() == 53 && p.NoDirectDNS:
+	case direct:
 		return verdict{to, nil, evidence.FlowDirectDNS, evidence.RefDirectDNS}
 	case udp && at.Port() == 853 && p.NoDoQ:
 		return verdict{to, nil, evidence.FlowDoQ, evidence.RefDoQ}

@@ -13,11 +13,13 @@ import (
 // decided on.
 type Admitted struct {
 	Before      []evidence.Payload // events that come first
+	Names       []evidence.Payload // events that follow what is declared about the network
 	Profile     string             // deployment profile; "" if there is none
 	Missing     []string           // layers that the host lacks and the profile lets go
 	CompatAllow []string           // what was let pass
 
 	Token     *Token // the derivation token, verified; nil: the document has none
+	Uncounted bool   // leave the number of used rules out of homeostasis, as documented where nobody asked to count
 	NoNames   bool   // leave out dns_target_set and the decisions on declared rules
 	Namespace bool   // write the documented events of a run with a network namespace of its own
 }

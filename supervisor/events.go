@@ -28,7 +28,7 @@ func (l *life) append(p evidence.Payload) error {
 
 // scope writes what the document asks of the network.
 func (l *life) scope() error {
-	return l.all(append(slices.Clone(l.Admitted.Before), l.declared(l.Document.CanonicalDigest())...)...)
+	return l.all(slices.Concat(l.Admitted.Before, l.declared(l.Document.CanonicalDigest()), l.Admitted.Names)...)
 }
 
 // opening writes what is known before the cell is measured.

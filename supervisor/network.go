@@ -74,12 +74,11 @@ func networkLost(err error) error { return fmt.Errorf("the cell's network: %w", 
 
 // exercised is how many rules were used; nil where nothing counts.
 func (l *life) exercised() *int {
-	switch {
-	case l.Network != nil:
-		n := l.Network.Exercised()
-		return &n
+	if l.Network == nil || l.Admitted.Uncounted {
+		return nil
 	}
-	return nil
+	n := l.Network.Exercised()
+	return &n
 }
 
 // egress lists what was granted, in the form of the flag --net.

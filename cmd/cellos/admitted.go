@@ -55,6 +55,10 @@ func (a *asked) admitted() supervisor.Admitted {
 	}
 	names, _ := c.vars.Unless(variable.TrustPlaneEvents)
 	out := supervisor.Admitted{Profile: c.profile, Missing: c.missing, CompatAllow: c.Tags.Used(), NoNames: !names, Namespace: c.unshare.net}
+	out.Names = a.observed()
+	one, _ := c.vars.One(variable.PerFlowRealtime)
+	two, _ := c.vars.One(variable.FirecrackerPerFlowEBPF)
+	out.Uncounted = !one && !two
 	if c.keyset != nil {
 		out.Before = []evidence.Payload{c.keyset}
 	}

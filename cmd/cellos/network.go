@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"cellos.io/cellos/admission"
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/cell"
 	"cellos.io/cellos/document"
@@ -19,6 +18,7 @@ import (
 	"cellos.io/cellos/gate/wire"
 	"cellos.io/cellos/plan"
 	"cellos.io/cellos/supervisor"
+	"cellos.io/cellos/variable"
 )
 
 // A network is the gate of a run, and what is told of it on the terminal.
@@ -31,8 +31,9 @@ type network struct {
 
 var _ supervisor.Network = (*network)(nil)
 
-// newNetwork starts the gate of a plan; nil if the plan has none.
-func newNetwork(a *authority.Authority, p *plan.Plan, doc *document.Document, trust supervisor.Trust, adhoc, watch bool, ui *console) (*network, error) {
+// newNetwork starts the gate of a plan; nil if the plan has none. Vars are the
+// operator's variables of the drop-in; nil: none count.
+func newNetwork(a *authority.Authority, p *plan.Plan, doc *document.Document, trust supervisor.Trust, vars *variable.Env, adhoc, watch bool, ui *console) (*network, error) {
 	if !p.Network.Device && len(p.Network.Sockets) == 0 {
 		return nil, nil
 	}
@@ -51,6 +52,15 @@ func newNetwork(a *authority.Authority, p *plan.Plan, doc *document.Document, tr
 	}
 	for _, r := range a.Names.Resolvers {
 		c.Servers = append(c.Servers, wire.Server{ID: r.ID, Transport: wire.Transport(r.Protocol), Endpoint: r.Endpoint})
+	}
+	if vars != nil {
+		list, err := upstream(*vars, a.Names.Resolvers)
+		if err != nil {
+			return nil, err
+		}
+		if len(list) > 0 {
+			c.Servers = list
+		}
 	}
 	n.gate, err = remote.Start(program, c, n.denied)
 	return n, err
@@ -246,23 +256,6 @@ func (n *network) remedy(r wire.Refused) string {
 		return fmt.Sprintf("%q in spec.authority.dnsAuthority.rebindingPolicy.responseIpAllowlist", host+":"+r.Lead.String())
 	}
 	return ""
-}
-
-// network applies what the operator's variables say of the network: the opt-outs, and who is asked for names.
-func (c *configuration) network(a *authority.Authority) {
-	if c.Tags.On(admission.HostNetwork) {
-		c.Tags.Use(admission.HostNetwork)
-		a.OnHost = true
-	}
-	if c.Tags.On(admission.DNSSECUnchecked) {
-		a.Demands = slices.DeleteFunc(a.Demands, func(d authority.Demand) bool {
-			unchecked := strings.HasSuffix(d.From, ".dnssec.validate")
-			if unchecked {
-				c.Tags.Use(admission.DNSSECUnchecked)
-			}
-			return unchecked
-		})
-	}
 }
 
 // hostFile reads a file that a host need not have.

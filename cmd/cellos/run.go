@@ -155,7 +155,7 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 	if carried != nil {
 		run.Exports = carried
 	}
-	gated, err := newNetwork(auth, p, a.doc, run.Trust, a.name == "", a.watch, ui)
+	gated, err := newNetwork(auth, p, a.doc, run.Trust, a.operatorVars(), a.name == "", a.watch, ui)
 	if err != nil {
 		return failure{exitRefused, []error{err}}
 	}
