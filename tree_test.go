@@ -27,6 +27,7 @@ cell
 cgroup
 host
 backend/process
+backend/gvisor
 supervisor
 backend/contract
 cmd/cellos

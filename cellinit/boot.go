@@ -28,6 +28,9 @@ const (
 type Boot struct {
 	// TTY makes descriptor 0 the controlling terminal of the command's session.
 	TTY bool
+	// Foreground says that descriptor 0 is the controlling terminal of the process itself, and stays it: the command does not
+	// get a session of its own, but is the foreground process group of this one. TTY has no meaning then.
+	Foreground bool
 	// Probes are made at once, in this order. At most MaxProbes.
 	Probes []Probe
 	// Candidates are the paths to try for the command, in this order, as execvp(3) does: ENOENT and ENOTDIR go on to the
@@ -152,6 +155,9 @@ func (b Boot) Encode() ([]byte, error) {
 	}
 	if b.Arguments {
 		flags |= 2
+	}
+	if b.Foreground {
+		flags |= 4
 	}
 	flags |= uint32(b.KeepFirst)<<8 | uint32(b.KeepCount)<<16
 	msg := words(typeBoot, magic, version, flags, uint32(len(b.Probes)), uint32(len(b.Filters)), 0, uint32(len(b.Candidates)))

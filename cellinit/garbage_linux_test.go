@@ -32,7 +32,7 @@ func TestGarbage(t *testing.T) {
 		"one candidate more":    append(bytes.Clone(good), 0),
 		"other magic":           with(4, 1),
 		"other version":         with(8, version+1),
-		"unknown flag":          with(12, 4),
+		"unknown flag":          with(12, 8),
 		"too many probes":       with(16, MaxProbes+1),
 		"probes beyond the end": with(16, 200),
 		"probes overflow":       with(16, 0x04000000),

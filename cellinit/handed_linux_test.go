@@ -119,3 +119,13 @@ func TestFilterInAProbe(t *testing.T) {
 		t.Error("a filter that is too long is taken")
 	}
 }
+
+// TestForeground: without a terminal that is its own already, the process cannot give it to the command. The terminals of package contract show
+// that it can otherwise.
+func TestForeground(t *testing.T) {
+	p := run(t, options{argv: []string{"sh", "-c", "exit"}})
+	// Without a terminal at descriptor 0 the command cannot be started.
+	if m, ok := p.start(Boot{Candidates: []string{"/bin/sh"}, Foreground: true}).(Failed); !ok || m.Stage != StageTerminal || m.Errno != sysabi.ENOTTY {
+		t.Errorf("%#v", m)
+	}
+}

@@ -34,30 +34,35 @@ func (p *planner) dev() {
 		b.attach(d, m, p.rootFD, d[1:])
 		p.mount(d, "", NoSUID|NoExec)
 	}
-	m := b.cloneTree("/dev/shm", sysabi.AT_FDCWD, "shm", false)
-	b.setAttr("/dev/shm", m, NoSUID|NoDev|NoExec, false)
-	b.attach("/dev/shm", m, p.rootFD, "dev/shm")
-	p.mount("/dev/shm", "tmpfs", NoSUID|NoDev|NoExec)
-
+	p.shm()
 	pts := b.newFS("/dev/pts", "devpts", NoSUID|NoExec, [2]string{"ptmxmode", "0666"}, [2]string{"mode", "0620"})
 	b.attach("/dev/pts", pts, p.rootFD, "dev/pts")
 	p.mount("/dev/pts", "devpts", NoSUID|NoExec)
 	if p.a.Command.Terminal {
-		p.terminal()
+		p.terminal(p.rootFD, 3)
 	}
 }
 
-// terminal makes the cell's own terminal the child's standard input, output and error. The supervisor takes the
-// master side over before release; the caller's terminal never enters the cell.
-func (p *planner) terminal() {
+// shm shows a folder of the scratch space as /dev/shm.
+func (p *planner) shm() {
+	b := &p.b
+	m := b.cloneTree("/dev/shm", sysabi.AT_FDCWD, "shm", false)
+	b.setAttr("/dev/shm", m, NoSUID|NoDev|NoExec, false)
+	b.attach("/dev/shm", m, p.rootFD, "dev/shm")
+	p.mount("/dev/shm", "tmpfs", NoSUID|NoDev|NoExec)
+}
+
+// terminal makes the cell's own terminal, of the devpts in a root, the child's standard input, output and, if streams is 3, error. The
+// supervisor takes the master side over before release; the caller's terminal never enters the cell.
+func (p *planner) terminal(root, streams int) {
 	b := &p.b
 	b.in(LayerSession)
-	master := b.opens("opening a new terminal", "openat", table.FD(p.rootFD), table.Path("dev/pts/ptmx"),
+	master := b.opens("opening a new terminal", "openat", table.FD(root), table.Path("dev/pts/ptmx"),
 		table.Flags(sysabi.O_RDWR|sysabi.O_NOCTTY, "O_RDWR|O_NOCTTY"), table.Num(0))
 	b.do("unlocking the terminal", "ioctl", table.FD(master), table.Flags(sysabi.TIOCSPTLCK, "TIOCSPTLCK"), table.Struct(make([]byte, 4), "&0"))
 	slave := b.opens("opening the terminal's other side", "ioctl", table.FD(master), table.Flags(sysabi.TIOCGPTPEER, "TIOCGPTPEER"),
 		table.Flags(sysabi.O_RDWR|sysabi.O_NOCTTY, "O_RDWR|O_NOCTTY"))
-	for fd, name := range []string{"input", "output", "error"} {
+	for fd, name := range []string{"input", "output", "error"}[:streams] {
 		b.do("making the terminal standard "+name, "dup3", table.FD(slave), table.FD(fd), noFlags).Want = table.Exactly(fd)
 	}
 	b.close(slave)

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"slices"
 	"strings"
 
 	"cellos.io/cellos/authority"
@@ -117,6 +116,9 @@ func (p *planner) filter() {
 	}
 	p.stack()
 	p.watch()
+	if p.sandbox != nil {
+		p.sandboxFilter(a) // the command's own are loaded inside
+	}
 }
 
 // load adds a filter to the table.
@@ -131,8 +133,14 @@ func (p *planner) load(f Filter, what string, a *sysabi.Arch) {
 		}
 		loaded, what = prog.Bytes(), what+", which leaves its answers to a later one"
 	}
+	if p.sandbox == nil {
+		p.loadHere(f.Name, loaded, what)
+	}
+}
+
+func (p *planner) loadHere(name string, loaded []byte, what string) {
 	p.b.do("loading "+what, "seccomp", table.Flags(sysabi.SECCOMP_SET_MODE_FILTER, "SECCOMP_SET_MODE_FILTER"), noFlags,
-		table.Filter(loaded, fmt.Sprintf("{%s, %d instructions}", f.Name, len(loaded)/seccomp.InstructionSize)))
+		table.Filter(loaded, fmt.Sprintf("{%s, %d instructions}", name, len(loaded)/seccomp.InstructionSize)))
 }
 
 // deferred is what PID 1 gets of a filter when the command is watched. A profile also lets the watching filter be loaded, which that one
@@ -280,35 +288,5 @@ func (p *planner) stack() {
 	}
 	if err := seccomp.CheckStack(programs...); err != nil {
 		p.refuse("", "the filters of the profile, the document and the operator together: "+err.Error(), "use shorter ones")
-	}
-}
-
-// filtersInForce is the promise of the layer.
-func (p *planner) filtersInForce() string {
-	var names []string
-	for _, f := range p.p.Filters {
-		names = append(names, oneLine(f.Name))
-	}
-	if len(names) == 1 {
-		return "1 filter in force: " + names[0]
-	}
-	return fmt.Sprintf("%d filters in force: %s", len(names), and(names))
-}
-
-// saysFilters adds what the late filters take away.
-func (p *planner) saysFilters() {
-	for _, f := range p.p.Filters {
-		switch {
-		case !f.Late:
-		case f.By == "profile" && strings.HasPrefix(f.Name, "strict"):
-			p.cannot("start another process or program, open a socket, or change owners and modes of files (profile "+f.Name+")", LayerSeccomp)
-		case slices.Contains(seccomp.Profiles(), f.Name):
-			p.cannot("make a system call that the profile "+f.Name+" refuses (asked for by "+f.By+")", LayerSeccomp)
-		default:
-			p.cannot("make a system call that "+f.Name+" refuses (asked for by "+f.By+"): cellos seccomp explain "+f.Name, LayerSeccomp)
-		}
-		if f.Once() && f.By != "profile" {
-			p.cannot("execute another program ("+f.Name+")", LayerSeccomp)
-		}
 	}
 }

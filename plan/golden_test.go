@@ -28,6 +28,9 @@ type golden struct {
 	filters     []authority.Filter
 }
 
+// testRunsc is a runsc that a host might have.
+var testRunsc = Runsc{Path: "/usr/bin/runsc", Version: "cellos-20260905-abc", SHA256: strings.Repeat("5", 64), Platform: "systrap"}
+
 func kernel(h Host, major, minor int) Host { h.Kernel = Version{major, minor}; return h }
 
 // without is a machine that lacks a file.
@@ -83,6 +86,12 @@ func goldens() []golden {
 		{name: "replaced-in-etc", host: machine(), grants: `"filesystem":{"workingDirectory":"empty","read":[{"path":"/data/list","at":"/etc/hosts"},{"path":"/data","at":"/etc/ssl"},{"path":"/data/list","at":"/etc/localtime"},{"path":"/data","at":"/etc/mine/conf"}]}`},
 		{name: "in-tmp", host: machine(), run: `"workingDirectory":"/tmp/job"`},
 		{name: "is-tmp", host: machine(), run: `"workingDirectory":"/tmp"`, grants: mode("empty")},
+
+		{name: "gvisor-user", host: lacks(func(h *Host) { h.Landlock = 0 })},
+		{name: "gvisor-root", host: rootful(), grants: mode("write"), run: `"user":{"uid":5,"gid":6},"hostname":"box","limits":{"processes":64,"openFiles":256,"fileSizeBytes":1048576}`},
+		{name: "gvisor-terminal", host: machine(), run: `"terminal":true,"environment":{"A":"\u0001ü"}`, grants: mode("empty")},
+		{name: "gvisor-nested", host: machine(), grants: `"filesystem":{"workingDirectory":"write","read":["/data","/data/list",{"path":"/home/me/key","at":"/src/notes"}],"write":["/data/in"],"exec":["/data/in/deep",{"path":"/opt/tool","at":"/tool"}]}`},
+		{name: "refused-gvisor-all", host: machine(), run: `"timeNamespace":true,"seccomp":{"profile":"hardened+debug"}`, grants: `"filesystem":{"workingDirectory":"empty","read":["/nothing"]}`},
 
 		{name: "refused-linux-5.10", host: kernel(machine(), 5, 10)},
 		{name: "refused-linux-5.15", host: kernel(machine(), 5, 15)},
@@ -158,7 +167,11 @@ func (g golden) plan(t testing.TB) (*authority.Authority, Host, *Plan, error) {
 	if g.name == "refused-not-yet" {
 		h.OpenMax = 4096
 	}
-	p, err := For(a, h)
+	plan := For
+	if strings.Contains(g.name, "gvisor-") {
+		plan = func(a *authority.Authority, h Host) (*Plan, error) { return ForGVisor(a, h, testRunsc) }
+	}
+	p, err := plan(a, h)
 	return a, h, p, err
 }
 

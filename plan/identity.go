@@ -37,6 +37,9 @@ func (p *planner) maps() {
 	b := &p.b
 	b.in(LayerIdentity)
 	ids := p.p.IDs
+	if p.sandbox != nil {
+		ids.UID, ids.GID = 0, 0 // as runsc wants to be started; the command's ids are made inside
+	}
 	if !ids.ByParent {
 		for _, f := range []struct{ path, text string }{
 			{"/proc/self/setgroups", "deny"},
@@ -58,6 +61,10 @@ func (p *planner) maps() {
 // needed for the mounts.
 func (p *planner) privileges() {
 	b := &p.b
+	if p.sandbox != nil {
+		p.noNewPrivs() // runsc has yet to make the sandbox, and gives them up by itself then
+		return
+	}
 	b.in(LayerIdentity)
 	b.do("locking the securebits", "prctl", table.Flags(sysabi.PR_SET_SECUREBITS, "PR_SET_SECUREBITS"),
 		table.Flags(sysabi.SECUREBITS_LOCKED, "NOROOT|NO_SETUID_FIXUP|NO_CAP_AMBIENT_RAISE, all locked"))
@@ -69,7 +76,11 @@ func (p *planner) privileges() {
 	// struct __user_cap_header_struct {version 3, pid 0}; two struct __user_cap_data_struct of zeros.
 	header := []byte{0x22, 0x05, 0x08, 0x20, 0, 0, 0, 0}
 	b.do("dropping every capability", "capset", table.Struct(header, "{_LINUX_CAPABILITY_VERSION_3, 0}"), table.Struct(make([]byte, 24), "{}"))
+	p.noNewPrivs()
+}
 
+func (p *planner) noNewPrivs() {
+	b := &p.b
 	b.in(LayerNNP)
 	b.do("setting no_new_privs", "prctl", table.Flags(sysabi.PR_SET_NO_NEW_PRIVS, "PR_SET_NO_NEW_PRIVS"), table.Num(1), table.Num(0), table.Num(0), table.Num(0))
 }

@@ -24,6 +24,9 @@ const (
 // landlock repeats the grants as a second wall that does not depend on the mounts: what no rule names cannot be opened, also
 // if a mount should turn up in the cell that nobody planned.
 func (p *planner) landlock() {
+	if p.sandbox != nil {
+		return // it forbids every mount (security/landlock/fs.c:hook_sb_mount), and runsc has some to make
+	}
 	b, abi := &p.b, p.h.Landlock
 	b.in(LayerLandlock)
 	handled := landHandled(abi)

@@ -12,15 +12,31 @@ import (
 func (p *planner) limits() {
 	b, l := &p.b, p.a.Limits
 	b.in(LayerLimits)
-	soft, hard := uint64(authority.DefaultOpenFiles), min(uint64(authority.HardOpenFiles), p.h.OpenMax)
-	if l.OpenFiles != 0 {
-		soft, hard = l.OpenFiles, l.OpenFiles // demands refused more than OpenMax
+	if p.sandbox != nil {
+		p.sandboxLimits()
+		return
 	}
 	// Not 0: with that the kernel writes no file, but still starts the host's handler of dumps if core_pattern names one, and a limit of 1
 	// is the word against both (core(5); fs/coredump.c: do_coredump).
 	core := min(1, p.h.CoreMax)
+	soft, hard := p.openFiles()
 	b.rlimit("core dumps", sysabi.RLIMIT_CORE, "RLIMIT_CORE", core, core)
-	b.rlimit("open files", sysabi.RLIMIT_NOFILE, "RLIMIT_NOFILE", min(soft, hard), hard)
+	b.rlimit("open files", sysabi.RLIMIT_NOFILE, "RLIMIT_NOFILE", soft, hard)
+	p.processes()
+	l = p.p.Limits
+	// One more for PID 1. The kernel counts per user and user namespace (ucounts, since 5.14), so that other cells and the
+	// user's own processes do not count.
+	b.rlimit("processes", sysabi.RLIMIT_NPROC, "RLIMIT_NPROC", l.Processes+1, l.Processes+1)
+	if l.FileSize != 0 {
+		b.rlimit("file size", sysabi.RLIMIT_FSIZE, "RLIMIT_FSIZE", l.FileSize, l.FileSize)
+	}
+	b.rlimit("real-time priority", sysabi.RLIMIT_RTPRIO, "RLIMIT_RTPRIO", 0, 0)
+	b.rlimit("nice", sysabi.RLIMIT_NICE, "RLIMIT_NICE", 0, 0)
+}
+
+// processes decides how many processes the command may have.
+func (p *planner) processes() {
+	l := p.a.Limits
 	if m := p.h.ProcMax; m != 0 && l.Processes+1 > m {
 		// The default gives way to what the user may have; a number that was asked for does not.
 		if l.Processes != authority.DefaultProcesses || m < 2 {
@@ -31,14 +47,6 @@ func (p *planner) limits() {
 			p.p.Limits.Processes = l.Processes
 		}
 	}
-	// One more for PID 1. The kernel counts per user and user namespace (ucounts, since 5.14), so that other cells and the
-	// user's own processes do not count.
-	b.rlimit("processes", sysabi.RLIMIT_NPROC, "RLIMIT_NPROC", l.Processes+1, l.Processes+1)
-	if l.FileSize != 0 {
-		b.rlimit("file size", sysabi.RLIMIT_FSIZE, "RLIMIT_FSIZE", l.FileSize, l.FileSize)
-	}
-	b.rlimit("real-time priority", sysabi.RLIMIT_RTPRIO, "RLIMIT_RTPRIO", 0, 0)
-	b.rlimit("nice", sysabi.RLIMIT_NICE, "RLIMIT_NICE", 0, 0)
 }
 
 func (b *builder) rlimit(what string, resource uint64, text string, soft, hard uint64) {

@@ -18,7 +18,7 @@ import (
 
 // A Plan is a cell as one host will build it. It is not changed after For returned it.
 type Plan struct {
-	Backend    string     // "process"
+	Backend    string     // "process" or "gvisor"
 	Arch       string     // architecture of the numbers in the table
 	Namespaces Namespaces // made by clone3 itself
 	IDs        IDs
@@ -36,7 +36,9 @@ type Plan struct {
 	Profile    string   // seccomp profile
 	Filters    []Filter // seccomp filters on the command, in the order in which they are loaded
 	Watch      authority.Watch
-	Exports    bool // files are read from the cell when the command has ended
+	Exports    bool     // files are read from the cell when the command has ended
+	Privileged bool     // PID 1 keeps its capabilities in the user namespace that was made for it: it starts another kernel
+	Sandbox    *Sandbox // of a plan for gVisor; else nil
 }
 
 // IDs says who the command is.
@@ -75,6 +77,7 @@ type Held struct {
 	Changes  int // the folder that collects what changes in the working directory
 	Terminal int // the master side of the cell's terminal
 	Device   int // the cell's network device
+	State    int // the folder where runsc keeps what it notes
 }
 
 // Boot is what PID 1 is told.
@@ -82,6 +85,7 @@ type Boot struct {
 	Probes     []Probe
 	Candidates []string // paths to try for the command, as execvp(3) would
 	Terminal   bool     // make descriptor 0 the controlling terminal
+	Keep, Kept int      // the first descriptor that the command keeps besides 0, 1 and 2, and how many
 }
 
 // A Promise is one property of the finished cell that the supervisor measures before the command starts.
@@ -115,20 +119,28 @@ const (
 	LayerSession  = "session"
 	LayerFDs      = "descriptors"
 	LayerWatch    = "supervisor"
+	LayerKernel   = "second kernel"
 	LayerGroup    = "control group"
 	LayerGate     = "network gate"
 )
 
 // For plans a cell. The error is a Refused with everything that the host cannot enforce.
 func For(a *authority.Authority, h Host) (*Plan, error) {
-	p := &planner{a: a, h: h, p: &Plan{
-		Backend: "process",
+	return (&planner{a: a, h: h, p: blank(a, h, "process")}).plan()
+}
+
+func blank(a *authority.Authority, h Host, backend string) *Plan {
+	return &Plan{
+		Backend: backend,
 		Arch:    h.Arch,
 		Limits:  a.Limits,
 		Work:    a.Work,
 		Exports: len(a.Exports) > 0,
-		Held:    Held{Changes: -1, Terminal: -1, Device: -1},
-	}}
+		Held:    Held{Changes: -1, Terminal: -1, State: -1, Device: -1},
+	}
+}
+
+func (p *planner) plan() (*Plan, error) {
 	p.demands()
 	p.reach()
 	p.host()
@@ -156,6 +168,8 @@ type planner struct {
 	trees   []tree          // what is shown where, outermost first
 	made    map[string]bool // folders made in the cell's root
 	rootFD  int             // the root's tmpfs
+	placed  []string        // names of the descriptors, from 0 on
+	sandbox *Sandbox        // nil: the command runs on the host's kernel
 }
 
 func (p *planner) refuse(from, text, remedy string) {
@@ -170,6 +184,10 @@ func (p *planner) build() {
 	p.session()
 	p.device()
 	p.maps()
+	if p.sandbox != nil {
+		p.processes()
+		p.sandbox.Spec = p.bundle()
+	}
 	p.root()
 	p.network()
 	p.limits()
@@ -180,4 +198,5 @@ func (p *planner) build() {
 	p.probes()
 	p.watched()
 	p.says()
+	p.p.Sandbox = p.sandbox
 }

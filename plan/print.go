@@ -19,6 +19,9 @@ func (p *Plan) Text() []byte {
 	case authority.WatchEvery:
 		b = append(b, "  watch: every call is handed to the supervisor, which gives the answer of these and counts it\n"...)
 	}
+	if p.Sandbox != nil {
+		b = p.Sandbox.text(b, p.Boot.Probes)
+	}
 	b = append(b, "\nsteps:\n"...)
 	for _, h := range p.Handed {
 		if h.Tree != nil {
@@ -80,6 +83,7 @@ type Report struct {
 	Filters    []ReportFilter   `json:"seccompFilters"`
 	Watched    bool             `json:"seccompWatched"`
 	Steps      []ReportStep     `json:"steps"`
+	Sandbox    *ReportSandbox   `json:"sandbox,omitempty"`
 }
 
 // The parts of a Report.
@@ -130,6 +134,9 @@ func (p *Plan) Report() Report {
 	r := Report{
 		Backend: p.Backend, Arch: p.Arch, Namespaces: p.Namespaces.Names(), Seccomp: p.Profile,
 		User: ReportUser{p.IDs.UID, p.IDs.GID, p.IDs.HostUID, p.IDs.HostGID},
+	}
+	if s := p.Sandbox; s != nil {
+		r.Sandbox = &ReportSandbox{s.Runsc.Path, s.Runsc.Version, s.Runsc.SHA256, s.Runsc.Platform, s.Spec}
 	}
 	for _, s := range p.Says {
 		x := ReportSentence{s.Text, s.Layers}

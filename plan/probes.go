@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"strconv"
 	"strings"
 
 	"cellos.io/cellos/sysabi"
@@ -14,10 +15,15 @@ type Probe struct {
 	Call  string
 	Args  []Operand
 	Want  []sysabi.Errno // one of these; empty: the call must succeed
+	Exact bool           // it must return Value; only where it must succeed
+	Value int64
 }
 
 // Expects says in words what the answer must be.
 func (p Probe) Expects() string {
+	if p.Exact {
+		return strconv.FormatInt(p.Value, 10)
+	}
 	if len(p.Want) == 0 {
 		return "success"
 	}
@@ -30,6 +36,9 @@ func (p Probe) Expects() string {
 
 // Holds reports whether a raw result of the call (negative errno on error) is the expected one.
 func (p Probe) Holds(result int64) bool {
+	if p.Exact {
+		return result == p.Value
+	}
 	if len(p.Want) == 0 {
 		return result >= 0
 	}
@@ -46,6 +55,7 @@ type Operand struct {
 	Value    uint64
 	Data     []byte // a pointer to a copy, if not nil
 	Previous bool
+	Filter   []byte // a pointer to a struct sock_fprog with this program, if not nil
 }
 
 func num(n uint64) Operand   { return Operand{Value: n} }
@@ -67,6 +77,12 @@ var (
 
 // probes lists what must be refused. Each line names the layer that must refuse first.
 func (p *planner) probes() {
+	if p.sandbox != nil {
+		p.sandboxSteps()
+		p.sandboxProbes()
+		p.outerProbes()
+		return
+	}
 	cwd := neg(sysabi.AT_FDCWD)
 	rdonly, wronly := num(sysabi.O_RDONLY|sysabi.O_CLOEXEC), num(sysabi.O_WRONLY|sysabi.O_CLOEXEC)
 	create := num(sysabi.O_WRONLY | sysabi.O_CREAT | sysabi.O_CLOEXEC)

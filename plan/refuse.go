@@ -20,6 +20,9 @@ func (p *planner) demands() {
 			p.refuse(x.From, fmt.Sprintf("exporting %s: the path contains ..", x.Path), "name the file itself, absolute or below the working directory")
 		}
 	}
+	if p.sandbox != nil {
+		p.sandboxDemands()
+	}
 	p.cgroup()
 	if n := p.a.Limits.OpenFiles; n > p.h.OpenMax {
 		p.refuse("spec.run.limits.openFiles", fmt.Sprintf("%d is more than this host allows cellos, which is %d", n, p.h.OpenMax),
@@ -42,7 +45,7 @@ func (p *planner) host() {
 	if h.UserNS != "" {
 		p.refuse("", "user namespaces cannot be made here: "+h.UserNS, userNSRemedy(h.UserNS))
 	}
-	if h.Landlock < 1 {
+	if h.Landlock < 1 && p.sandbox == nil {
 		p.refuse("", "the kernel has no Landlock, or it is off", "boot with landlock in the lsm= list (Linux 5.13 or newer, CONFIG_SECURITY_LANDLOCK)")
 	}
 	if !h.Seccomp {

@@ -46,8 +46,12 @@ func (p *planner) root() {
 		}
 	}
 	b.setAttr("the cell's root", p.rootFD, ReadOnly|NoSUID|NoDev, true)
-	p.proc()
-	p.dev()
+	if p.sandbox == nil {
+		p.proc()
+		p.dev()
+	} else {
+		p.shm()
+	}
 	for i, t := range p.trees {
 		if !t.system || t.own() {
 			p.show(i)
@@ -57,11 +61,18 @@ func (p *planner) root() {
 	if p.a.Work.Mode == authority.Overlay || p.a.Work.Mode == authority.Empty {
 		p.p.Held.Changes = b.opens("opening the folder of changes", "openat", table.FD(sysabi.AT_FDCWD), table.Path(p.changes()), table.Flags(sysabi.O_RDONLY, "O_RDONLY"), table.Num(0))
 	}
+	if p.sandbox != nil {
+		p.sandboxRoot()
+	}
 	b.do("entering the cell's root", "fchdir", table.FD(p.rootFD))
 	b.close(p.rootFD)
 	b.do("making it the root", "pivot_root", table.Path("."), table.Path("."))
 	b.do("dropping the host's files", "umount2", table.Path("."), table.Flags(sysabi.MNT_DETACH, "MNT_DETACH"))
-	b.do("entering the working directory", "chdir", table.Path(p.a.Work.Path))
+	if p.sandbox == nil {
+		b.do("entering the working directory", "chdir", table.Path(p.a.Work.Path))
+	} else {
+		b.do("entering the bundle", "chdir", table.Path(sandboxBundle))
+	}
 	b.do("setting the umask", "umask", table.Flags(0o022, "022"))
 }
 
@@ -87,9 +98,13 @@ func (p *planner) points() {
 	p.folder("/proc")
 	p.folder("/dev/pts")
 	p.folder("/dev/shm")
-	p.file(canary)
+	if p.sandbox == nil {
+		p.file(canary)
+	}
 	p.etcPoints()
-	p.devPoints()
+	if p.sandbox == nil {
+		p.devPoints()
+	}
 }
 
 func (p *planner) changes() string {
@@ -113,6 +128,12 @@ func (p *planner) scratch() {
 		name string
 		mode uint32
 	}{{"root", 0o755}, {"tmp", 0o1777}, {"shm", 0o1777}}
+	if p.sandbox != nil {
+		dirs = append(dirs, struct {
+			name string
+			mode uint32
+		}{"outer", 0o755})
+	}
 	if p.covered() {
 		dirs = append(dirs, struct {
 			name string

@@ -19,30 +19,34 @@ func (p *planner) cannot(text string, layers ...string) {
 // says puts the plan in words. Every line names the layers that make it true.
 func (p *planner) says() {
 	a, l, ids := p.a, p.p.Limits, p.p.IDs
+	wall := LayerLandlock // what repeats the mounts
+	if p.sandbox != nil {
+		wall = LayerKernel
+	}
 	var system []string
 	for _, t := range p.trees {
 		if t.system && t.host != "" {
 			system = append(system, t.host)
 		}
 	}
-	p.can("read and run the system's programs in "+strings.Join(system, ", "), LayerMount, LayerLandlock)
+	p.can("read and run the system's programs in "+strings.Join(system, ", "), LayerMount, wall)
 	var etc []string
 	for _, at := range p.etcShown() {
 		etc = append(etc, strings.TrimPrefix(at, "/etc/"))
 	}
 	if len(etc) > 0 {
-		p.can("read these parts of the host's /etc: "+and(etc), LayerMount, LayerLandlock)
+		p.can("read these parts of the host's /etc: "+and(etc), LayerMount, wall)
 	}
 	w := a.Work.Path
 	switch a.Work.Mode {
 	case authority.Overlay:
-		p.can(fmt.Sprintf("read %s, and change a copy of it that is dropped at the end (changes are listed)", w), LayerMount, LayerLandlock)
+		p.can(fmt.Sprintf("read %s, and change a copy of it that is dropped at the end (changes are listed)", w), LayerMount, wall)
 	case authority.Read:
-		p.can(fmt.Sprintf("read %s", w), LayerMount, LayerLandlock)
+		p.can(fmt.Sprintf("read %s", w), LayerMount, wall)
 	case authority.Write:
-		p.can(fmt.Sprintf("read and change %s on the host", w), LayerMount, LayerLandlock)
+		p.can(fmt.Sprintf("read and change %s on the host", w), LayerMount, wall)
 	case authority.Empty:
-		p.can(fmt.Sprintf("write in %s, which is empty at the start and dropped at the end", w), LayerMount, LayerLandlock)
+		p.can(fmt.Sprintf("write in %s, which is empty at the start and dropped at the end", w), LayerMount, wall)
 	}
 	for _, g := range a.Files {
 		if g.From == SecretsGrant("").From {
@@ -61,7 +65,7 @@ func (p *planner) says() {
 		} else {
 			s += " " + g.Host
 		}
-		p.can(s, LayerMount, LayerLandlock)
+		p.can(s, LayerMount, wall)
 	}
 	var scratch []string
 	if !p.replaced("/tmp") {
@@ -84,7 +88,7 @@ func (p *planner) says() {
 	if a.Command.Terminal {
 		p.can("use a terminal of its own", LayerSession)
 	}
-	p.can(fmt.Sprintf("run %d processes and threads at once, for %s", l.Processes, wall(l.Wall)), LayerLimits, LayerWatch)
+	p.can(fmt.Sprintf("run %d processes and threads at once, for %s", l.Processes, duration(l.Wall)), LayerLimits, LayerWatch)
 	p.saysCgroup()
 	if l.Output != 0 {
 		p.can(fmt.Sprintf("print %s", size(l.Output)), LayerWatch)
@@ -97,9 +101,9 @@ func (p *planner) says() {
 		p.can("have "+x.Path+" exported as "+x.Name+" when it succeeded", LayerWatch)
 	}
 
-	p.cannot("see or open any other file of the host", LayerMount, LayerLandlock)
+	p.cannot("see or open any other file of the host", LayerMount, wall)
 	p.networkCannot()
-	p.cannot("see, signal or trace any process outside the cell", LayerPID, LayerSeccomp, LayerLandlock)
+	p.cannot("see, signal or trace any process outside the cell", LayerPID, LayerSeccomp, wall)
 	p.cannot(fmt.Sprintf("be root: it is user %d (host user %d) without capabilities, and cannot gain any", ids.UID, ids.HostUID), LayerUser, LayerIdentity, LayerNNP)
 	p.cannot("make namespaces, mounts, devices, BPF programs, io_uring or other rarely needed system calls (profile "+p.base()+")", LayerSeccomp)
 	p.saysFilters()
@@ -114,6 +118,10 @@ func (p *planner) says() {
 	p.cannot("use the caller's terminal, keyrings, descriptors or environment", LayerSession, LayerFDs)
 	p.cannot("outlive its main process or the supervisor", LayerPID, LayerWatch)
 
+	if p.sandbox != nil {
+		p.sandboxSays()
+		return
+	}
 	for _, n := range p.p.Namespaces.Names() {
 		if n != "mnt" {
 			p.promise(NamespaceLayer(n), "a namespace of its own")
@@ -156,7 +164,7 @@ func size(n uint64) string {
 	return fmt.Sprintf("%d %s", n, units[i])
 }
 
-func wall(d time.Duration) string {
+func duration(d time.Duration) string {
 	if d == 0 {
 		return "as long as it takes"
 	}

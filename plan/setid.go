@@ -8,7 +8,7 @@ import (
 	"cellos.io/cellos/sysabi"
 )
 
-// setID loads a filter in front of the profile when the command may write on the host: it cannot give a file a set-user-ID or
+// setID is a filter in front of the profile when the command may write on the host: it cannot give a file a set-user-ID or
 // set-group-ID bit. What it writes belongs to whoever granted the folder, root perhaps, and such a bit would hand that identity to
 // everybody who can reach the file outside.
 func (p *planner) setID() {

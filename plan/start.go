@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"cellos.io/cellos/sysabi"
@@ -21,11 +22,17 @@ func (p *planner) descriptors() {
 	if p.p.IDs.ByParent {
 		names = append(names, Maps)
 	}
+	kept := p.sandboxFiles()
+	if p.sandbox != nil {
+		p.sandbox.Boot.Keep, p.sandbox.Boot.Kept = len(names), len(kept)
+	}
+	names = append(names, kept...)
+	p.placed = names
 	for i, name := range names {
 		if name != table.ExecPipe {
 			p.p.Handed = append(p.p.Handed, Handed{Name: name})
 		}
-		if i <= 3 {
+		if i <= 3 || slices.Contains(kept, name) {
 			b.place(name, i, 0, "0")
 		} else {
 			b.place(name, i, sysabi.O_CLOEXEC, "O_CLOEXEC")
@@ -56,10 +63,8 @@ func (p *planner) descriptors() {
 
 // fd is the number at which a well-known descriptor is placed.
 func (p *planner) fd(name string) int {
-	for i, n := range []string{Stdin, Stdout, Stderr, Control, table.ExecPipe, Init, Maps} {
-		if n == name {
-			return i
-		}
+	if i := slices.Index(p.placed, name); i >= 0 {
+		return i
 	}
 	panic("plan: no descriptor " + name)
 }
@@ -85,10 +90,16 @@ func (p *planner) start() {
 	if len(argv) == 0 {
 		argv = []string{"cell"} // a document without run: the cell is built and measured, and never released
 	}
-	b.do("starting PID 1", "execveat", table.FD(p.fd(Init)), table.Path(""), table.Strings(argv), table.Strings(env), table.Flags(sysabi.AT_EMPTY_PATH, "AT_EMPTY_PATH"))
-	p.p.Table = b.steps
 	p.p.Boot.Candidates = candidates(argv[0], c.Lookup)
 	p.p.Boot.Terminal = c.Terminal
+	if p.sandbox != nil {
+		p.sandbox.Argv, p.sandbox.Env = c.Argv, env
+		argv, env = p.runscArguments(), nil
+		p.sandbox.Boot.Candidates = []string{fmt.Sprintf("/proc/self/fd/%d", p.fd(RunscFile))}
+		p.sandbox.Boot.Terminal = c.Terminal
+	}
+	b.do("starting PID 1", "execveat", table.FD(p.fd(Init)), table.Path(""), table.Strings(argv), table.Strings(env), table.Flags(sysabi.AT_EMPTY_PATH, "AT_EMPTY_PATH"))
+	p.p.Table = b.steps
 }
 
 // candidates lists the paths that execvp(3) would try: the name itself if it has a slash, else the name in each folder of PATH,

@@ -67,9 +67,11 @@ const (
 
 // prctl(2), include/uapi/linux/prctl.h; securebits, include/uapi/linux/securebits.h.
 const (
+	PR_CAPBSET_READ          = 23
 	PR_CAPBSET_DROP          = 24
 	PR_SET_SECUREBITS        = 28
 	PR_SET_NO_NEW_PRIVS      = 38
+	PR_GET_NO_NEW_PRIVS      = 39
 	PR_CAP_AMBIENT           = 47
 	PR_CAP_AMBIENT_CLEAR_ALL = 4
 
@@ -126,6 +128,7 @@ const (
 
 	AF_UNIX      = 1
 	AF_INET      = 2
+	AF_INET6     = 10
 	AF_NETLINK   = 16
 	AF_PACKET    = 17
 	AF_ALG       = 38
@@ -145,8 +148,6 @@ const (
 
 // Network devices, addresses and routes: netdevice(7), include/uapi/linux/sockios.h, route.h, if_tun.h.
 const (
-	AF_INET6 = 10
-
 	SIOCADDRT      = 0x890b
 	SIOCSIFADDR    = 0x8916
 	SIOCSIFNETMASK = 0x891c

@@ -3,7 +3,6 @@
 package contract
 
 import (
-	"errors"
 	"os"
 	"strings"
 	"syscall"
@@ -17,6 +16,7 @@ func ownerOf(fi os.FileInfo) uint32 { return fi.Sys().(*syscall.Stat_t).Uid }
 
 var terminals = []test{
 	{"a terminal of its own", ownTerminal},
+	{"a terminal has a name", terminalName},
 	{"the size of the terminal", terminalSize},
 	{"keys that send signals", terminalKeys},
 	{"no terminal unless asked for", noTerminal},
@@ -58,34 +58,28 @@ func (s *screen) until(text string) {
 	}
 }
 
-// rest reads to the end; the kernel says EIO when the last one on the other side is gone.
-func (s *screen) rest() string {
-	s.t.Helper()
-	b := make([]byte, 4096)
-	for {
-		n, err := s.f.Read(b)
-		s.seen += string(b[:n])
-		if err != nil {
-			if !errors.Is(err, syscall.EIO) {
-				s.t.Errorf("after %q: %v", s.seen, err)
-			}
-			return s.seen
-		}
-	}
-}
-
 func ownTerminal(t *testing.T, s Subject) {
-	c, screen := s.onTerminal(t, "for i in 0 1 2; do test -t $i || echo $i is none; done; tty; echo x >/dev/tty; echo ready; read line; echo got $line; exit 4")
+	c, screen := s.onTerminal(t, "for i in 0 1 2; do test -t $i || echo $i is none; done; echo x >/dev/tty; echo ready; read line; echo got $line; exit 4")
 	screen.until("ready")
 	_, err := c.Terminal().WriteString("typed\n")
 	must(t, err)
-	got := screen.rest()
+	screen.until("got typed\r\n")
 	if o := waited(t, c); o.Code != 4 {
 		t.Errorf("%+v", o)
 	}
 	clean(t, c)
-	if got != "/dev/pts/0\r\nx\r\nready\r\ntyped\r\ngot typed\r\n" {
+	if got := screen.seen; got != "x\r\nready\r\ntyped\r\ngot typed\r\n" {
 		t.Errorf("%q", got)
+	}
+}
+
+func terminalName(t *testing.T, s Subject) {
+	c, screen := s.onTerminal(t, "tty; echo end")
+	screen.until("end")
+	waited(t, c)
+	clean(t, c)
+	if screen.seen[:12] != "/dev/pts/0\r\n" {
+		t.Errorf("%q", screen.seen)
 	}
 }
 

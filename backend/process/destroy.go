@@ -34,7 +34,7 @@ func (c *processCell) Destroy() cell.Residue {
 			errs = append(errs, err.Error())
 		}
 		c.closeOpens()
-		for _, f := range append(files(c.link), c.changes, c.terminal) {
+		for _, f := range append(files(c.link), c.changes, c.terminal, c.state) {
 			if f != nil {
 				f.Close()
 			}

@@ -39,6 +39,9 @@ func (c *processCell) counted() *cell.Usage {
 	return &u
 }
 
+// Counted returns what the control group has counted until now, nil if there is none: for a cell that runs another kernel.
+func (c *processCell) Counted() *cell.Usage { return c.counted() }
+
 // leftGroup removes the control group, and returns what would not go.
 func (c *processCell) leftGroup() cell.Check {
 	check := cell.Check{What: "control group"}

@@ -6,11 +6,9 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strings"
 
 	"cellos.io/cellos/cell"
 	"cellos.io/cellos/cellinit"
-	"cellos.io/cellos/plan"
 	"cellos.io/cellos/sysabi"
 )
 
@@ -50,53 +48,13 @@ func (c *processCell) Measure(ctx context.Context) (cell.Boundary, error) {
 			return cell.Boundary{}, fmt.Errorf("keeping the cell's files for exports: %w", err)
 		}
 	}
-	b := cell.Boundary{Caps: out.status.caps}
-	inside := map[string][]string{}
-	failed := map[string]bool{}
-	for i, p := range c.plan.Boot.Probes {
-		r := ready.Results[i]
-		x := cell.Probe{Probe: p, Got: result(r), Holds: p.Holds(r)}
-		b.Probes = append(b.Probes, x)
-		if !x.Holds {
-			failed[p.Layer] = true
-			inside[p.Layer] = append(inside[p.Layer], fmt.Sprintf("%s: %s instead of %s", p.Name, x.Got, p.Expects()))
-		}
+	outside := make(map[string]cell.View, len(out.layers))
+	for name, s := range out.layers {
+		outside[name] = cell.View{Saw: s.saw, Holds: s.holds}
 	}
-	for _, p := range c.plan.Promises {
-		o := out.layers[p.Layer]
-		l := cell.Layer{Name: p.Layer, Promised: p.What, Outside: o.saw, Holds: o.holds && !failed[p.Layer]}
-		switch n := count(c.plan.Boot.Probes, p.Layer); {
-		case failed[p.Layer]:
-			l.Inside = strings.Join(inside[p.Layer], "; ")
-		case n > 0:
-			l.Inside = fmt.Sprintf("%d of %d probes answered as they must", n, n)
-		}
-		if o.saw == "" && l.Inside == "" {
-			l.Holds = false // a promise that nothing measures is none
-			l.Outside = "not measured"
-		} else if o.saw == "" {
-			l.Holds = !failed[p.Layer]
-		}
-		b.Layers = append(b.Layers, l)
-	}
+	b := cell.Judge(c.plan, ready.Results, outside)
+	b.Caps = out.status.caps
 	return b, nil
-}
-
-func count(probes []plan.Probe, layer string) (n int) {
-	for _, p := range probes {
-		if p.Layer == layer {
-			n++
-		}
-	}
-	return n
-}
-
-// result names the answer to a system call.
-func result(r int64) string {
-	if r < 0 && r >= -4095 {
-		return sysabi.Errno(-r).Name()
-	}
-	return "success"
 }
 
 // takeOver copies the descriptors that PID 1 holds for the supervisor.
@@ -105,7 +63,7 @@ func (c *processCell) takeOver() error {
 		n    int
 		name string
 		to   **os.File
-	}{{c.plan.Held.Changes, "folder of changes", &c.changes}, {c.plan.Held.Terminal, "terminal", &c.terminal}} {
+	}{{c.plan.Held.Changes, "folder of changes", &c.changes}, {c.plan.Held.Terminal, "terminal", &c.terminal}, {c.plan.Held.State, "folder of notes", &c.state}} {
 		if x.n < 0 {
 			continue
 		}

@@ -67,7 +67,7 @@ func observe(pid int, p *plan.Plan, own map[string]string) (observation, error) 
 	o.layers[plan.LayerIdentity] = seen{
 		fmt.Sprintf("uids %v, gids %v, capabilities %x/%x/%x/%x/%x (inheritable, permitted, effective, bounding, ambient)", s.uids, s.gids,
 			s.caps.Inheritable, s.caps.Permitted, s.caps.Effective, s.caps.Bounding, s.caps.Ambient),
-		s.caps == cell.Caps{} && ids.HostUID != 0 && ids.HostGID != 0 &&
+		(p.Privileged || s.caps == cell.Caps{}) && ids.HostUID != 0 && ids.HostGID != 0 &&
 			s.uids == [4]uint32{ids.HostUID, ids.HostUID, ids.HostUID, ids.HostUID} && s.gids == [4]uint32{ids.HostGID, ids.HostGID, ids.HostGID, ids.HostGID},
 	}
 	o.layers[plan.LayerNNP] = seen{fmt.Sprintf("NoNewPrivs %d", s.noNewPrivs), s.noNewPrivs == 1}

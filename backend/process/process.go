@@ -27,6 +27,8 @@ import (
 
 // Backend builds cells of Linux processes. The zero value is ready.
 type Backend struct {
+	// Files are handed over besides what every cell is given, by the names of the plan. They stay the caller's.
+	Files map[string]*os.File
 	// Ahead, when given, is used for the first cell that fits it. It stays the caller's to close.
 	Ahead *Ahead
 	// Calls, when given, is told of every system call that the supervisor answers, before it does; see authority.Watch. It is called
@@ -39,7 +41,7 @@ var _ cell.Backend = Backend{}
 // Build builds the cell and returns when its first process stands, before anything is measured. Cancelling the context ends it.
 func (b Backend) Build(ctx context.Context, p *plan.Plan, s cell.Streams) (cell.Cell, error) {
 	c := &processCell{plan: p, watch: watch{tell: b.Calls}}
-	if err := c.start(s, b.Ahead); err != nil {
+	if err := c.start(s, b); err != nil {
 		c.Destroy()
 		return nil, err
 	}
@@ -70,6 +72,7 @@ type processCell struct {
 
 	changes, terminal *os.File
 	link              cell.Link
+	state             *os.File
 	started           time.Time
 	own               map[string]string // the supervisor's namespaces
 	namespace         *os.File          // of the cell's processes, for the look for leftovers
@@ -85,17 +88,21 @@ type processCell struct {
 }
 
 // start hands everything over and makes the child.
-func (c *processCell) start(s cell.Streams, ahead *Ahead) (err error) {
+func (c *processCell) start(s cell.Streams, b Backend) (err error) {
 	var h handing
+	ahead := b.Ahead
+	for name, f := range b.Files {
+		h.give(name, int(f.Fd()))
+	}
 	defer h.close()
 	if c.conn, err = h.control(c.plan.LateFilters() > 0); err != nil {
 		return err
 	}
-	b, err := c.boot()
+	start, err := c.boot()
 	if err != nil {
 		return err
 	}
-	if err := c.conn.Send(b); err != nil {
+	if err := c.conn.Send(start); err != nil {
 		return fmt.Errorf("telling the cell's first process what to do: %w", err)
 	}
 	if err := h.streams(s, c.plan.Boot.Terminal); err != nil {

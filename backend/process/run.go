@@ -12,14 +12,20 @@ import (
 
 	"cellos.io/cellos/cell"
 	"cellos.io/cellos/cellinit"
+	"cellos.io/cellos/plan"
 	"cellos.io/cellos/sysabi"
 )
+
+// Boot is what the PID 1 of a plan is told first, where it runs in a kernel of its own.
+func Boot(p *plan.Plan) (cellinit.Boot, error) { return (&processCell{plan: p}).boot() }
 
 // boot is what PID 1 is told first.
 func (c *processCell) boot() (cellinit.Boot, error) {
 	p := c.plan
 	a, _ := sysabi.ArchByName(p.Arch)
-	b := cellinit.Boot{TTY: p.Boot.Terminal, Candidates: p.Boot.Candidates}
+	b := cellinit.Boot{TTY: p.Boot.Terminal, Candidates: p.Boot.Candidates, KeepFirst: p.Boot.Keep, KeepCount: p.Boot.Kept, Arguments: p.Sandbox != nil,
+		// gVisor does not let its first session go of a terminal (TIOCNOTTY leaves it bound there).
+		Foreground: p.Sandbox != nil && p.Boot.Terminal}
 	for _, x := range p.Boot.Probes {
 		nr, ok := a.Number(x.Call)
 		if !ok {
@@ -30,6 +36,8 @@ func (c *processCell) boot() (cellinit.Boot, error) {
 			switch {
 			case o.Previous:
 				q.Args = append(q.Args, cellinit.Previous())
+			case o.Filter != nil:
+				q.Args = append(q.Args, cellinit.Filter(o.Filter))
 			case o.Data != nil:
 				q.Args = append(q.Args, cellinit.Data(o.Data))
 			default:
@@ -130,6 +138,9 @@ func (c *processCell) gone() (cell.Outcome, error) {
 
 // Terminal returns the master side of the cell's terminal.
 func (c *processCell) Terminal() *os.File { return c.terminal }
+
+// State returns the folder in which another kernel, which the cell runs, keeps its notes; nil if it runs none.
+func (c *processCell) State() *os.File { return c.state }
 
 // Changes returns the folder of changes.
 func (c *processCell) Changes() *os.File { return c.changes }

@@ -3,9 +3,9 @@
  * Freestanding: no library, no heap, no writable data but .bss. See protocol.h for what it says and hears.
  *
  * It needs these calls, so a filter that is loaded before it has to allow them: clone (CLONE_VM|CLONE_VFORK), close,
- * close_range, execve, exit, exit_group, getpid, getrusage, ioctl(TIOCSCTTY), kill, mmap (with FLAG_ARGUMENTS, or where BOOT carries
+ * close_range, execve, exit, exit_group, getpid, getrusage, ioctl(TIOCSCTTY or TIOCSPGRP), kill, mmap (with FLAG_ARGUMENTS, or where BOOT carries
  * addresses), openat, ppoll, prctl, read, recvfrom, rt_sigaction, rt_sigprocmask, seccomp and write (where BOOT carries filters), sendto,
- * setsid, signalfd4, wait4. The filters of BOOT have to allow read, write and execve.
+ * setpgid or setsid, signalfd4, wait4. The filters of BOOT have to allow read, write and execve.
  */
 #include "protocol.h"
 #include "kernel.h"
@@ -76,7 +76,7 @@ static int parse(u64 n)
 	boot = (const struct boot *)message;
 	if (n < sizeof *boot || boot->type != BOOT || boot->magic != MAGIC || boot->version != VERSION)
 		return 0;
-	if ((boot->flags & ~(FLAG_TTY | FLAG_ARGUMENTS | 0xffff00u)) || boot->probes > MAX_PROBES || boot->filters > MAX_FILTERS || boot->data > MAX_MESSAGE ||
+	if ((boot->flags & ~(FLAG_TTY | FLAG_ARGUMENTS | FLAG_FOREGROUND | 0xffff00u)) || boot->probes > MAX_PROBES || boot->filters > MAX_FILTERS || boot->data > MAX_MESSAGE ||
 	    boot->data % 8 || !boot->candidates)
 		return 0;
 	u64 at = sizeof *boot;
@@ -206,10 +206,15 @@ static void gate(void)
 /* child becomes the command. It runs in init's memory, on its own stack, while init stands still. */
 static void child(void)
 {
-	long r = sys0(NR_setsid);
+	long r = boot->flags & FLAG_FOREGROUND ? sys2(NR_setpgid, 0, 0) : sys0(NR_setsid);
 	if (r < 0)
 		fail(STAGE_SESSION, r);
-	if (boot->flags & FLAG_TTY) {
+	if (boot->flags & FLAG_FOREGROUND) {
+		int group = sys0(NR_getpid);
+		r = sys3(NR_ioctl, 0, TIOCSPGRP, &group); /* SIGTTOU is still blocked */
+		if (r < 0)
+			fail(STAGE_TERMINAL, r);
+	} else if (boot->flags & FLAG_TTY) {
 		r = sys3(NR_ioctl, 0, TIOCSCTTY, 0);
 		if (r < 0)
 			fail(STAGE_TERMINAL, r);

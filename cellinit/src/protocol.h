@@ -26,7 +26,12 @@ typedef long i64;
 enum { BOOT = 1, READY, RELEASE, RUNNING, FAILED, SIGNAL, EXIT, END, LOADED };
 enum { MAGIC = 0x494c4543 /* "CELI" */, VERSION = 2 };
 enum { MAX_MESSAGE = 163840, MAX_PROBES = 256, MAX_ARGS = 6, MAX_FILTERS = 4, MAX_FILTER = 4096, MAX_ARGUMENTS = 64 << 20 };
-enum { FLAG_TTY = 1, FLAG_ARGUMENTS = 2 }; /* the argument vector and the environment are in the file at descriptor 4 */
+/*
+ * FLAG_TTY: descriptor 0 becomes the controlling terminal of the command's session. FLAG_ARGUMENTS: the argument vector and the environment are
+ * in the file at descriptor 4. FLAG_FOREGROUND: descriptor 0 is init's controlling terminal already, and cannot be given to another session; the
+ * command stays in init's, as the foreground process group.
+ */
+enum { FLAG_TTY = 1, FLAG_ARGUMENTS = 2, FLAG_FOREGROUND = 4 };
 enum { ARG_IMMEDIATE, ARG_DATA, ARG_PREVIOUS, ARG_FILTER }; /* ARG_FILTER: data that is a u64 count and so many instructions */
 enum { LISTENER = 0x80000000 }; /* in the length of a filter: make a listener, seccomp_unotify(2) */
 enum { PROBE_CLOSE = 1 }; /* close the result, if it is a descriptor, after the next probe */

@@ -1,7 +1,7 @@
 /* The system call interface of x86-64: numbers of arch/x86/entry/syscalls/syscall_64.tbl. */
 enum {
 	NR_close = 3, NR_mmap = 9, NR_rt_sigaction = 13, NR_rt_sigprocmask = 14, NR_ioctl = 16, NR_sendto = 44, NR_recvfrom = 45,
-	NR_execve = 59, NR_exit = 60, NR_wait4 = 61, NR_kill = 62, NR_getpid = 39, NR_getrusage = 98, NR_setsid = 112,
+	NR_execve = 59, NR_exit = 60, NR_wait4 = 61, NR_kill = 62, NR_getpid = 39, NR_getrusage = 98, NR_setpgid = 109, NR_setsid = 112,
 	NR_prctl = 157, NR_write = 1, NR_exit_group = 231, NR_openat = 257, NR_ppoll = 271, NR_signalfd4 = 289, NR_read = 0,
 	NR_seccomp = 317, NR_close_range = 436,
 };

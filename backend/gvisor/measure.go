@@ -1,0 +1,71 @@
+//go:build linux && (amd64 || arm64)
+
+package gvisor
+
+import (
+	"context"
+	"fmt"
+
+	"cellos.io/cellos/cell"
+	"cellos.io/cellos/cellinit"
+	"cellos.io/cellos/plan"
+)
+
+// Measure joins three views: the probes that the command's PID 1 made inside gVisor, the outer cell with its own probes, and gVisor's
+// processes on the host as /proc shows them now that the kernel stands.
+func (c *gvisorCell) Measure(ctx context.Context) (cell.Boundary, error) {
+	if !c.wall.Holds() {
+		b := c.wall // what does not hold keeps gVisor from being started at all
+		b.Caps = cell.Caps{}
+		return b, nil
+	}
+	msg, err := c.receive(ctx)
+	if err != nil {
+		return cell.Boundary{}, c.lost("starting gVisor", err)
+	}
+	ready, ok := msg.(cellinit.Ready)
+	if !ok || len(ready.Results) != len(c.plan.Boot.Probes) {
+		return cell.Boundary{}, fmt.Errorf("measuring the boundary from inside: unexpected answer %T", msg)
+	}
+	if err := c.awaitFilters(ctx); err != nil {
+		return cell.Boundary{}, err
+	}
+	outside := map[string]cell.View{}
+	for _, l := range c.wall.Layers {
+		text := l.Outside
+		if l.Inside != "" {
+			text += "; around gVisor " + l.Inside
+		}
+		outside[l.Name] = cell.View{Saw: text, Holds: l.Holds}
+	}
+	sentry, err := c.observe()
+	if err != nil {
+		return cell.Boundary{}, fmt.Errorf("measuring the boundary from outside: %w", err)
+	}
+	outside[plan.LayerKernel] = sentry
+	b := cell.Judge(c.plan, ready.Results, outside)
+	for _, p := range c.wall.Probes {
+		p.Name = "around gVisor: " + p.Name
+		b.Probes = append(b.Probes, p)
+	}
+	return b, nil
+}
+
+// awaitFilters waits until the command's process has loaded the filters that are not PID 1's too. It stands still from here on to the
+// release.
+func (c *gvisorCell) awaitFilters(ctx context.Context) error {
+	if c.plan.LateFilters() == 0 {
+		return nil
+	}
+	msg, err := c.receive(ctx)
+	if err != nil {
+		return c.lost("waiting for the command's filters", err)
+	}
+	switch m := msg.(type) {
+	case cellinit.Loaded:
+		return nil
+	case cellinit.Failed:
+		return &cell.StartError{Path: c.plan.Boot.Candidates[0], Stage: m.Stage.String(), Err: m.Errno}
+	}
+	return fmt.Errorf("waiting for the command's filters: unexpected answer %T", msg)
+}
