@@ -62,3 +62,21 @@ func TestExecOnce(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func FuzzDecode(f *testing.F) {
+	for _, s := range []string{"", "default: allow", "extends: strict\nexec: once", `{"defaultAction":"SCMP_ACT_ALLOW"}`, "\x06\x00\x00\x00\x00\x00\xff\x7f", "{", "a: [", "\xff\xfe"} {
+		f.Add("x", []byte(s))
+		f.Add("x.bpf", []byte(s))
+	}
+	f.Fuzz(func(t *testing.T, name string, content []byte) {
+		x, err := Decode(name, content)
+		switch {
+		case err != nil && x != nil, err == nil && (x.Policy == nil) == (x.Program == nil):
+			t.Fatalf("%+v, %v", x, err)
+		case err == nil && x.Policy != nil:
+			if err := x.Policy.Validate(); err != nil {
+				t.Errorf("a policy that is not valid: %v", err)
+			}
+		}
+	})
+}
