@@ -9,21 +9,6 @@ import (
 	"time"
 )
 
-// Output is a sink and what its failure means.
-type Output struct {
-	// Name says in errors which sink it was: "<name> emit: <cause>". The documented ones are "primary sink" and
-	// "jsonl sink"; the run's own record is "run record".
-	Name string
-	Sink Sink
-
-	// BestEffort lets the run go on when the sink fails. The zero value is a required sink: its failure fails the stream for good.
-	// A required sink that failed gets nothing more; the others get the rest of the run, so that their chains are closed
-	// and say why.
-	BestEffort bool
-	// OnError is told of every event that a best-effort sink did not take; nil: nobody is. It must not use the stream.
-	OnError func(e Event, err error)
-}
-
 // Config is what Open needs. Run.ID and at least one output are required.
 type Config struct {
 	Run     Run
@@ -59,16 +44,6 @@ var ErrFinished = errors.New("the event stream is closed")
 // ErrTooLong is returned, wrapped, for an event whose line would be above MaxLine. Nothing was written, and the stream goes on.
 var ErrTooLong = errors.New("longer than 1 MiB")
 
-// SinkError is the failure of a required sink. Every later call on the stream returns it again, also where the other sinks took the
-// event.
-type SinkError struct {
-	Sink string
-	Err  error
-}
-
-func (e *SinkError) Error() string { return e.Sink + " emit: " + e.Err.Error() }
-func (e *SinkError) Unwrap() error { return e.Err }
-
 // maxMaterial is the room that is kept in a line for dssematerial, in bytes: twice what an Ed25519 signature needs.
 const maxMaterial = 2048
 
@@ -84,9 +59,11 @@ type Stream struct {
 	idle     chan struct{} // closed when the writer behind has ended
 
 	failure atomic.Pointer[error] // what failed the stream for good
+	failed  chan struct{}         // closed with the first failure
 	over    atomic.Bool           // nothing more can be written anywhere
-	dead    []bool                // required outputs that failed; used by write only
-	line    []byte                // of the event that is written; used by write only
+	holding atomic.Pointer[holding]
+	dead    []bool // required outputs that failed; used by write and flush only
+	line    []byte // of the event that is written; used by write only
 }
 
 // job is an event that waits for its signature; or, with written, a question: is everything before it written?
@@ -115,7 +92,7 @@ func Open(c Config) (*Stream, error) {
 	if c.NewID == nil {
 		c.NewID = NewID
 	}
-	s := &Stream{c: c, prev: c.Head, dead: make([]bool, len(c.Outputs))}
+	s := &Stream{c: c, prev: c.Head, failed: make(chan struct{}), dead: make([]bool, len(c.Outputs))}
 	if c.After != nil {
 		s.seq = c.After.Sequence
 		var err error
@@ -158,7 +135,9 @@ func (s *Stream) append(source string, p Payload, closing bool) (Event, error) {
 		s.queue <- job{e: sealed, payload: payload}
 	} else if err := s.sign(&sealed, payload); err != nil {
 		return Event{}, err
-	} else if !s.write(sealed) {
+	} else if s.write(sealed); s.over.Load() {
+		return Event{}, s.Err()
+	} else if s.flush(); s.over.Load() {
 		return Event{}, s.Err()
 	}
 	s.seq, s.finished = sealed.Sequence, closing
@@ -171,20 +150,25 @@ func (s *Stream) append(source string, p Payload, closing bool) (Event, error) {
 	return sealed, s.Err()
 }
 
-// behind signs and writes what Append has queued. When nothing can be written any more it takes the rest without writing it.
+// behind signs and writes what Append has queued, and has it delivered whenever nothing is waiting: what comes in a burst goes out
+// together. When nothing can be written any more it takes the rest without writing it.
 func (s *Stream) behind() {
 	defer close(s.idle)
 	for j := range s.queue {
 		switch {
 		case j.written != nil:
+			s.flush()
 			close(j.written)
 		case s.over.Load():
 		default:
 			if err := s.sign(&j.e, j.payload); err != nil {
-				s.failure.CompareAndSwap(nil, &err)
+				s.fail(err)
 				s.over.Store(true)
-			} else {
-				s.write(j.e) // keeps its failure itself
+				break
+			}
+			s.write(j.e)
+			if len(s.queue) == 0 {
+				s.flush()
 			}
 		}
 	}
@@ -198,33 +182,6 @@ func (s *Stream) drain() error {
 		<-written
 	}
 	return s.Err()
-}
-
-// write writes one event to the sinks that are left, and reports whether a required one took it. Failures it keeps.
-func (s *Stream) write(e Event) bool {
-	s.line = append(e.AppendJSON(s.line[:0]), '\n')
-	left := false
-	for i, out := range s.c.Outputs {
-		if s.dead[i] {
-			continue
-		}
-		_, err := out.Sink.Write(s.line)
-		if err == nil && s.c.Durable {
-			err = out.Sink.Sync()
-		}
-		switch {
-		case !out.BestEffort && err != nil:
-			s.dead[i] = true
-			var first error = &SinkError{out.Name, err}
-			s.failure.CompareAndSwap(nil, &first)
-		case !out.BestEffort:
-			left = true
-		case err != nil && out.OnError != nil:
-			out.OnError(e, err)
-		}
-	}
-	s.over.Store(!left && s.Err() != nil)
-	return !s.over.Load()
 }
 
 // Sync returns when everything that was appended so far is written, and survives a crash of the machine in every sink that can

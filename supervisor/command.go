@@ -20,6 +20,7 @@ const (
 	byOutput
 	byContext
 	byNetwork
+	byEvidence
 )
 
 // An ending is the first reason to end the command.
@@ -114,6 +115,10 @@ func (l *life) command(ctx context.Context) error {
 		}
 		return err
 	}
+	if l.Held != nil {
+		l.release = l.events.Hold(l.held)
+		defer l.release()
+	}
 	return l.watch(ctx, joint)
 }
 
@@ -142,6 +147,7 @@ func (l *life) watch(ctx context.Context, joint *terminal.Joint) error {
 	defer wall.Stop()
 	var kill, dead <-chan time.Time
 	end := func(sig int, grace time.Duration) {
+		l.release() // a command that is ended is not stopped any more
 		if grace > 0 {
 			l.cell.Signal(sig, true)
 			kill = time.After(grace)
@@ -150,7 +156,7 @@ func (l *life) watch(ctx context.Context, joint *terminal.Joint) error {
 		l.cell.Signal(int(syscall.SIGKILL), true)
 		dead = time.After(killTime)
 	}
-	signals, done := l.Signals, ctx.Done()
+	signals, done, failed := l.Signals, ctx.Done(), l.events.Failed()
 	var lost <-chan struct{}
 	if joint != nil {
 		lost = joint.Lost()
@@ -168,6 +174,11 @@ func (l *life) watch(ctx context.Context, joint *terminal.Joint) error {
 			lost = nil
 			if l.why.set(bySignal, int(syscall.SIGPIPE)) {
 				end(int(syscall.SIGHUP), signalGrace)
+			}
+		case <-failed:
+			failed = nil
+			if l.why.set(byEvidence, 0) {
+				end(int(syscall.SIGKILL), 0)
 			}
 		case <-output:
 			output = nil
@@ -289,6 +300,8 @@ func (l *life) limit() error {
 		return errors.New("the run was cancelled")
 	case byNetwork:
 		return networkLost(l.gone)
+	case byEvidence:
+		return fmt.Errorf("the command was ended, because its evidence cannot be written: %w", l.events.Err())
 	case bySignal:
 		if l.why.signal() == int(syscall.SIGPIPE) {
 			return nil // the reader went away, and knows

@@ -21,6 +21,9 @@ type Refusal struct {
 	Trust   Trust
 	Signer  evidence.Signer
 	Durable bool
+	// Redact and Wrap are those of evidence.Config.
+	Redact func(eventType string, data []byte) ([]byte, error)
+	Wrap   func(evidence.Event) (evidence.Event, error)
 
 	Admitted Admitted
 	// Closing is the event that says why. Nil: the documented events of a cell that was refused its secrets, which end with Reason.
@@ -30,7 +33,8 @@ type Refusal struct {
 
 // Record writes the chain, and closes the outputs.
 func (r Refusal) Record() error {
-	run := Run{Document: r.Document, Bytes: r.Bytes, State: r.State, RunID: r.RunID, Outputs: r.Outputs, Trust: r.Trust, Signer: r.Signer, Durable: r.Durable, Admitted: r.Admitted}
+	run := Run{Document: r.Document, Bytes: r.Bytes, State: r.State, RunID: r.RunID, Outputs: r.Outputs, Trust: r.Trust, Signer: r.Signer, Durable: r.Durable,
+		Redact: r.Redact, Wrap: r.Wrap, Admitted: r.Admitted}
 	l := &life{Run: run, id: evidence.NewID(), began: time.Now()}
 	var err error
 	if l.dir, err = record.Create(l.State, l.id, l.began); err != nil {

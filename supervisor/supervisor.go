@@ -65,6 +65,13 @@ type Run struct {
 	Secrets       Secrets // nil: the command has none
 	SecretsFolder string  // of their socket, which a crash would leave; "": there is none
 	Exports       Exports // nil: nothing is exported
+
+	// Redact and Wrap are those of evidence.Config.
+	Redact func(eventType string, data []byte) ([]byte, error)
+	Wrap   func(evidence.Event) (evidence.Event, error)
+	// Held, when given, stops the cell while a required sink takes nothing, and is told why, and with nil that it goes on. Nil: a
+	// required sink that fails ends the command.
+	Held func(error)
 }
 
 // Trust is who vouches for the events about names.
@@ -101,11 +108,12 @@ type life struct {
 	origin      evidence.Event    // the event started
 	late        late              // a signal that came when the command had ended
 	gone        error             // why the network could not go on
+	release     func()            // ends the waiting for a sink that takes nothing
 }
 
 // Do lives the run from the first to the last event.
 func (r Run) Do(ctx context.Context) End {
-	l := &life{Run: r, id: evidence.NewID(), began: time.Now()}
+	l := &life{Run: r, id: evidence.NewID(), began: time.Now(), release: func() {}}
 	// The cell is built while its record is opened and the first events are written: neither needs the other, and nothing of the
 	// command can run before both are there.
 	var built <-chan error
@@ -174,6 +182,8 @@ func (l *life) stream() (err error) {
 	l.events, err = evidence.Open(evidence.Config{
 		Run:     evidence.Run{ID: l.id, CellID: l.Document.Spec.ID, SpecID: l.Document.Spec.ID, RunID: l.RunID, Correlation: correlation(l.Document.Spec.Correlation)},
 		Signer:  l.Signer,
+		Redact:  l.Redact,
+		Wrap:    l.Wrap,
 		Head:    evidence.DocumentDigest(l.Bytes),
 		Durable: l.Durable,
 		Behind:  true,

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -10,8 +11,6 @@ import (
 
 	"cellos.io/cellos/cell"
 	"cellos.io/cellos/evidence"
-	"cellos.io/cellos/plan"
-	"cellos.io/cellos/stream"
 )
 
 func sig(n int) syscall.Signal { return syscall.Signal(n) }
@@ -188,8 +187,7 @@ func TestOutput(t *testing.T) {
 func TestFullWhileTheCommandStarts(t *testing.T) {
 	f := newFake()
 	f.runs = true
-	l := &life{Run: Run{Plan: &plan.Plan{}}, cell: f, relay: new(stream.Relay)}
-	l.Plan.Limits.Wall = time.Minute
+	l := watching(t, f, evidence.WriterSink(io.Discard))
 	l.why.set(byOutput, 0)
 	f.onSignal = func() {
 		l.why.mu.Lock()

@@ -119,6 +119,8 @@ const (
 	EventSigning          Word    = "CELLOS_EVENT_SIGNING"
 	EventSigningKid       Line    = "CELLOS_EVENT_SIGNING_KID"
 	EventSigningKey       Text    = "CELLOS_EVENT_SIGNING_KEY_BASE64"
+	Sinks                 List    = "CELLOS_SINKS"
+	OnEvidenceLoss        Word    = "CELLOS_ON_EVIDENCE_LOSS"
 )
 
 // Network and names.

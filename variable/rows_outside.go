@@ -64,16 +64,18 @@ func events() []Row {
 	return []Row{
 		row(JSONLEvents, "", "supervise", "file that every event is appended to"),
 		row(UseNoopSink, "", "supervise", "no JetStream; refused with the profile hardened"),
-		row(RequireJetStream, "", "supervise", "events must reach JetStream", notYet),
-		row(NATSURL, "nats://127.0.0.1:4222", "supervise", "server of JetStream; without it, and without CELL_OS_REQUIRE_JETSTREAM, there is none", notYet),
-		row(NATSCAFile, "", "supervise", "further root certificate for it", notYet),
-		row(EventsSubject, "cellos.events.v1", "supervise", "subject of the events, as it is", notYet),
-		row(EventsSubjectTemplate, "", "supervise", "subject with {spec_id}, {run_id} and {tenantId}; goes before the other two ways", notYet),
-		row(DLQDir, "", "supervise", "folder of dead letters: events that a sink did not take", notYet),
-		row(RedactEventFields, "", "supervise", "members of event data that are replaced; defaults: argv, path, reason", notYet),
-		row(EventSigning, "off", "supervise", "documented signing of events, beside our own", notYet, anyCase("off ed25519 hmac hmac-sha256")),
-		row(EventSigningKid, "", "supervise", "key id for it", notYet),
-		row(EventSigningKey, "", "supervise", "key for it, base64url or base64: an Ed25519 seed of 32 bytes, or an HMAC key", notYet),
+		row(RequireJetStream, "", "supervise", "events must reach JetStream"),
+		row(NATSURL, "nats://127.0.0.1:4222", "supervise", "server of JetStream; without it, and without CELL_OS_REQUIRE_JETSTREAM, there is none"),
+		row(NATSCAFile, "", "supervise", "further root certificate for it"),
+		row(EventsSubject, "cellos.events.v1", "supervise", "subject of the events, as it is"),
+		row(EventsSubjectTemplate, "", "supervise", "subject with {spec_id}, {run_id} and {tenantId}; goes before the other two ways"),
+		row(DLQDir, "", "supervise", "folder of dead letters: events that a sink did not take"),
+		row(RedactEventFields, "", "supervise", "members of event data that are replaced; defaults: argv, path, reason"),
+		row(EventSigning, "off", "supervise", "documented signing of events, beside our own", anyCase("off ed25519 hmac hmac-sha256")),
+		row(EventSigningKid, "", "supervise", "key id for it"),
+		row(EventSigningKey, "", "supervise", "key for it, base64url or base64: an Ed25519 seed of 32 bytes, or an HMAC key"),
+		row(Sinks, "", "run, supervise", "further sinks, each as --sink takes it"),
+		row(OnEvidenceLoss, "kill", "run, supervise", "what becomes of the command when a required sink takes nothing", words("kill block")),
 	}
 }
 

@@ -118,9 +118,11 @@ func (a *asked) recordRefusal(r supervisor.Refusal, env environment, ui *console
 	if r.Signer, err = a.signing.signer(env, ui); err != nil {
 		return err
 	}
-	if r.Outputs, err = sinks(env.vars.Raw(string(variable.JSONLEvents)), env); err != nil {
+	out, err := a.leaving.open(a.doc, r.RunID, env, ui)
+	if err != nil {
 		return err
 	}
+	r.Outputs, r.Redact, r.Wrap = out.outputs, out.redact, out.wrap
 	return r.Record()
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"slices"
 )
 
 // A command of the command line. The completion scripts are made from this table.
@@ -18,7 +19,7 @@ type command struct {
 func commands() []command {
 	grants := grantFlagNames()
 	return []command{
-		{name: "run", does: "run a command in a cell", usage: runUsage, flags: append(append(grants, runFlagNames...), signerFlagNames...), files: true, run: runCommand},
+		{name: "run", does: "run a command in a cell", usage: runUsage, flags: slices.Concat(grants, runFlagNames, sinkFlagNames, signerFlagNames), files: true, run: runCommand},
 		{name: "explain", does: "say what a command could do, and how that is enforced", usage: explainUsage, flags: append(grants, "--json", "--steps"), files: true, run: explainCommand},
 		{name: "validate", does: "check a document", usage: validateUsage, flags: []string{"--json"}, files: true, run: validateCommand},
 		{name: "schema", does: "print the JSON Schema of documents or events", usage: schemaUsage, flags: []string{"--events"}, run: schemaCommand},
@@ -28,6 +29,7 @@ func commands() []command {
 		{name: "verify", does: "check the evidence of a run", usage: verifyUsage, flags: []string{"--key", "--require", "--run", "--count", "--head", "--json"}, files: true, run: verifyCommand},
 		{name: "attest", does: "make a signed in-toto statement about a run's files", usage: attestUsage,
 			flags: append([]string{"--predicate", "--builder", "--failed", "--statement", "--output", "--key"}, signerFlagNames...), files: true, run: attestCommand},
+		{name: "events", does: "list and send again what a sink did not take", usage: eventsUsage, flags: []string{"--to"}, files: true, run: eventsCommand},
 		{name: "keys", does: "the keys that sign evidence", usage: keysUsage, flags: []string{"--json", "--format"}, run: keysCommand},
 		{name: "seccomp", does: "filters of system calls: show, check, compare, compile, learn", usage: seccompUsage, words: seccompWords, flags: seccompFlagNames, files: true, run: seccompCommand},
 		{name: "secret", does: "in a cell: print a secret", usage: secretUsage, run: secretCommand},
@@ -55,6 +57,7 @@ const usage = `usage: cellos COMMAND
   keys                          the keys that sign it
   seccomp WORD                  filters of system calls: show, check, compare, compile, learn
   secret get KEY                in a cell: print one of its secrets
+  events list|resend DIR        events that a sink did not take
   supervise DOCUMENT            behave as cellos-supervisor does
   env                           list the environment variables that are read
   completion bash|zsh|fish      print a completion script

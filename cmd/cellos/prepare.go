@@ -26,6 +26,7 @@ type asked struct {
 	durable  bool           // --durable
 	watch    bool           // --watch
 	signing  signing        // --signer
+	leaving  leaving        // --events, --sink and the variables of sinks
 	operator operatorLimits // of the drop-in
 	notes    []string       // what the person should know before it starts
 

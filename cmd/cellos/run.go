@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -15,7 +14,6 @@ import (
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/backend/process"
 	"cellos.io/cellos/cell"
-	"cellos.io/cellos/evidence"
 	"cellos.io/cellos/plan"
 	"cellos.io/cellos/stream"
 	"cellos.io/cellos/supervisor"
@@ -60,23 +58,19 @@ Record:
   --file DOCUMENT         the same as DOCUMENT
   --name NAME             name of the cell in the record, default: that of the program
   --events DEST           write the events to a file too; - is standard output
-` + signerUsage + `  --durable               every event survives a crash of the machine before the run goes on (fsync)
+` + sinkUsage + signerUsage + `  --durable               every event survives a crash of the machine before the run goes on (fsync)
   --watch                 tell at once what the network refused, not at the end
   --quiet, -q             no hints and notes
 `
 
-var runFlagNames = []string{"--events", "--durable", "--watch", "--quiet"}
+var runFlagNames = []string{"--durable", "--watch", "--quiet"}
 
 func runCommand(args []string, env environment, ui *console) error {
 	var g grants
-	var file, events string
+	var file string
 	set := newFlags("run", &g, &file, env)
-	set.Func("events", "", func(v string) error {
-		if events = v; v == "" {
-			return errors.New("write a file, or - for standard output")
-		}
-		return nil
-	})
+	var out leaving
+	out.register(set)
 	var sign signing
 	sign.register(set)
 	durable := set.Bool("durable", false, "")
@@ -95,12 +89,12 @@ func runCommand(args []string, env environment, ui *console) error {
 	if err != nil {
 		return err
 	}
-	a.durable, a.watch, a.signing = *durable, *watch, sign
-	return a.run(env, ui, "", events)
+	a.durable, a.watch, a.signing, a.leaving = *durable, *watch, sign, out
+	return a.run(env, ui, "")
 }
 
 // run lives the run and tells the person what went wrong.
-func (a *asked) run(env environment, ui *console, runID, events string) error {
+func (a *asked) run(env environment, ui *console, runID string) error {
 	ahead := process.Begin()
 	defer ahead.Close()
 	listening := listen()
@@ -129,9 +123,9 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 	if err != nil {
 		return err
 	}
-	outputs, err := sinks(events, env)
+	out, err := a.leaving.open(a.doc, runID, env, ui)
 	if err != nil {
-		return failure{exitRefused, []error{err}}
+		return err
 	}
 	if home := env.getenv("HOME"); auth.Work.Path == home && auth.Work.Mode != authority.Empty && a.name == "" {
 		ui.note("the working directory is your home directory: the command can read everything in it")
@@ -145,7 +139,7 @@ func (a *asked) run(env environment, ui *console, runID, events string) error {
 		Streams: stream.Ends{In: env.in, Out: env.out, Err: env.err},
 		Signals: signals,
 		Stop:    stop,
-		State:   state, RunID: runID, Outputs: outputs,
+		State:   state, RunID: runID, Outputs: out.outputs, Redact: out.redact, Wrap: out.wrap, Held: out.held,
 		Signer: key, Durable: a.durable,
 		Trust: a.trust(), Admitted: a.admitted(),
 	}
@@ -203,21 +197,6 @@ func listen() <-chan chan os.Signal {
 		ready <- signals
 	}()
 	return ready
-}
-
-// sinks opens what --events names.
-func sinks(events string, env environment) ([]evidence.Output, error) {
-	switch events {
-	case "":
-		return nil, nil
-	case "-":
-		return []evidence.Output{{Name: "event stream", Sink: evidence.WriterSink(env.out)}}, nil
-	}
-	f, err := evidence.OpenFile(events, 0o666)
-	if err != nil {
-		return nil, fmt.Errorf("event stream: %w", err)
-	}
-	return []evidence.Output{{Name: "event stream", Sink: f}}, nil
 }
 
 // tell prints what went wrong, and what would help. search is the PATH of whoever called.

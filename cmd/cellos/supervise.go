@@ -47,7 +47,7 @@ func supervise(args []string, env environment, ui *console) error {
 	}
 	c := configure(env.vars)
 	env = env.with(c.vars)
-	a := &asked{doc: doc, data: data, name: args[0], grants: &grants{}, operator: c.limits, from: c}
+	a := &asked{doc: doc, data: data, name: args[0], grants: &grants{}, operator: c.limits, from: c, leaving: leaving{documented: true, tags: c.Tags}}
 	if len(c.errs) > 0 {
 		return a.refusedBy(failure{exitRefused, c.errs}, admission.Decision{}, validate, env, ui)
 	}
@@ -57,12 +57,15 @@ func supervise(args []string, env environment, ui *console) error {
 	}
 	a.decision = decision
 	if validate {
+		if errs := a.leaving.read(env.vars).errs; len(errs) > 0 {
+			return failure{exitRefused, errs}
+		}
 		if decision.Unverified {
 			ui.note(fmt.Sprintf("spec.authority.authorityDerivation: not verified: %s is not set, and a run would be refused", variable.AuthorityKeysPath))
 		}
 		return a.validated(env)
 	}
-	return a.run(env, ui, runID(env.vars), env.vars.Raw(string(variable.JSONLEvents)))
+	return a.run(env, ui, runID(env.vars))
 }
 
 // runID is what the events call the run: the variable as it is, also when it is empty.
