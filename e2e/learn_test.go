@@ -69,7 +69,7 @@ s = socket.create_server(("127.0.0.1", 0)); c = socket.create_connection(s.getso
 			t.Errorf("%v", seen)
 		}
 		// The command's status is learn's; what does not start teaches nothing.
-		r = b.seccomp("learn", "--", "sh", "-c", "exit 7")
+		r = b.seccomp("learn", "-q", "--", "sh", "-c", "exit 7")
 		if r.code != 7 || !strings.Contains(r.out, "extends: strict\n") {
 			t.Errorf("%d, %s", r.code, r.out)
 		}

@@ -25,6 +25,7 @@ func learnCommand(args []string, env environment, ui *console) error {
 	set.BoolVar(&asJSON, "json", false, "")
 	set.StringVar(&output, "policy", "", "")
 	set.BoolVar(&ui.quiet, "quiet", false, "")
+	set.BoolVar(&ui.quiet, "q", false, "")
 	rest, dashed, err := parse(set, args)
 	if errors.Is(err, flag.ErrHelp) {
 		_, err := io.WriteString(env.out, seccompUsage)
