@@ -321,3 +321,23 @@ func TestSinkMistakes(t *testing.T) {
 		t.Errorf("%q, %q", r.out, r.err)
 	}
 }
+
+// TestSecretsAreScrubbed: a secret in an argument, as it is or encoded, is in no event and in no sink.
+func TestSecretsAreScrubbed(t *testing.T) {
+	const value = "s3cr3t-s3ntinel"
+	b := newBench(t, users()[len(users())-1])
+	mirror := filepath.Join(b.dir, "mirror.jsonl")
+	b.portable("CELL_OS_USE_NOOP_SINK=1", "CELL_OS_JSONL_EVENTS="+mirror, "CELLOS_BROKER=env", "CELLOS_SECRET_K="+value)
+	doc := b.write("spec.json", `{"apiVersion":"cellos.io/v1","kind":"ExecutionCell","spec":{"id":"cell-1","authority":{"secretRefs":["K"]},"lifetime":{"ttlSeconds":60},`+
+		`"run":{"secretDelivery":"env","argv":["/bin/sh","-c","test \"$K\" = `+value+` # eDpzM2NyM3QtczNudGluZWw6eQ"]}}}`, 0o644)
+	b.cellos("supervise", doc).ok(t)
+	text, err := os.ReadFile(mirror)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := strings.Join(b.record(), "\n") + string(text)
+	if strings.Contains(all, value) || strings.Contains(all, "M2NyM3QtczNudGluZW") || !strings.Contains(all, "[secret]") {
+		t.Errorf("the events say\n%s", all)
+	}
+	b.cellos("verify", "last").ok(t)
+}

@@ -14,6 +14,7 @@ import (
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/backend/process"
 	"cellos.io/cellos/cell"
+	"cellos.io/cellos/evidence/redact"
 	"cellos.io/cellos/plan"
 	"cellos.io/cellos/stream"
 	"cellos.io/cellos/supervisor"
@@ -144,6 +145,9 @@ func (a *asked) run(env environment, ui *console, runID string) error {
 		Trust: a.trust(), Admitted: a.admitted(),
 	}
 	if given != nil {
+		known := &scrubber{values: given.Values}
+		defer known.wipe()
+		run.Redact = redact.Strings(known.text, out.redact)
 		run.Secrets, run.SecretsFolder, run.Meters = given, a.folder, append(run.Meters, given)
 	}
 	if carried != nil {
