@@ -112,7 +112,7 @@ func isTimeout(err error) bool {
 }
 
 func (f *tcpFlow) allow(code, name string) error {
-	return f.gate.journal.allowed(evidence.SourceSNIProxy, f.gate.journal.name(true, code, f.rule.ref, name))
+	return f.gate.journal.noted(evidence.SourceSNIProxy, f.gate.journal.name(true, code, f.rule.ref, name))
 }
 
 func (f *tcpFlow) refuse(code, name string) error {

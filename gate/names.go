@@ -69,7 +69,7 @@ func (g *Gate) answer(msg []byte, tcp bool) []byte {
 	}
 	ok, n := 0, len(body)
 	ev.Allow, ev.Reason, ev.RCode, ev.TargetCount = true, evidence.DNSAllowed, &ok, &n
-	if g.journal.allowed(evidence.SourceDNSProxy, permitted, ev) != nil {
+	if g.journal.noted(evidence.SourceDNSProxy, permitted, ev) != nil {
 		return nil
 	}
 	return q.reply(dnsmessage.RCodeSuccess, body, ttl, tcp)

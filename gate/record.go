@@ -70,6 +70,17 @@ func (j *journal) allowed(source string, list ...evidence.Payload) error {
 	return err
 }
 
+// noted hands over decisions that only confirm one that was written, or that have no effect outside the gate. They are written in their
+// order; nobody waits for it.
+func (j *journal) noted(source string, list ...evidence.Payload) error {
+	for _, p := range list {
+		if err := j.append(source, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // denied writes a refusal, or counts it.
 func (j *journal) denied(source, reason string, list ...evidence.Payload) {
 	j.mu.Lock()
