@@ -25,17 +25,16 @@ func streamsPending() map[string]string {
 // streamsRefused are stored streams of runs that this program refuses on purpose, and the exit status.
 func streamsRefused() map[string]int {
 	return map[string]int{
-		"all-fields":             2,   // free values in filesystem and network, which nothing enforced
-		"trust-plane-ids":        2,   // the same
-		"argv0-refused":          125, // a gate: before the event that says that the cell started
-		"authz-pass":             125, // a rate that nothing enforces, and a pack that is only named
-		"backend-unknown":        125,
-		"dns-proxy-spawn-failed": 125,
-		"export-no-sink":         125, // known before the command runs
-		"exit-failure":           125, // the same
-		"keyset-unknown-signer":  125,
-		"memory-broker":          125, // secrets are not made up
-		"signing-misconfigured":  125,
+		"all-fields":            2,   // free values in filesystem and network, which nothing enforced
+		"trust-plane-ids":       2,   // the same
+		"argv0-refused":         125, // a gate: before the event that says that the cell started
+		"authz-pass":            125, // a rate that nothing enforces, and a pack that is only named
+		"backend-unknown":       125,
+		"export-no-sink":        125, // known before the command runs
+		"exit-failure":          125, // the same
+		"keyset-unknown-signer": 125,
+		"memory-broker":         125, // secrets are not made up
+		"signing-misconfigured": 125,
 	}
 }
 
