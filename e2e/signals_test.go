@@ -56,7 +56,7 @@ func TestSignalsEndTheCellInOrder(t *testing.T) {
 			if code := exitCode(cmd.Wait()); code != 128+int(c.sig) || string(rest) != "got "+c.name+"\n" {
 				t.Errorf("%s: exit status %d, output %q", c.name, code, rest)
 			}
-			if out := b.cellos("show", "last").ok(t); !strings.Contains(out, "status     complete") || !strings.Contains(out, "left over  nothing") {
+			if out := b.cellos("show", "last").ok(t); !strings.Contains(out, "nothing missing or changed") || !strings.Contains(out, "left over  nothing") {
 				t.Errorf("%s: the record says\n%s", c.name, out)
 			}
 		}
