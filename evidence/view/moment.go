@@ -85,6 +85,10 @@ func moment(e evidence.Event) (title, detail string, bad bool) {
 	case evidence.TypeDNSResolution:
 		return "resolved", fmt.Sprintf("%s: %s", d.FQDN, plural(len(d.Targets), "address")), false
 	}
+	switch shortType(e.Type) {
+	case "query permitted", "query refused", "network use": // dns_query says it with the decision, and the table of uses with numbers
+		return "", "", false
+	}
 	deny := d.Action == "deny" || d.Decision == "deny"
 	name := d.SNIHost + d.QueryName + d.Hostname + d.DstAddr
 	if d.DstPort != 0 {
@@ -95,11 +99,25 @@ func moment(e evidence.Event) (title, detail string, bad bool) {
 	}
 	switch {
 	case deny:
-		return "refused: " + shortType(e.Type), name, true
+		return "refused: " + asked(e.Type), name, true
 	case d.Action == "allow" || d.Decision == "allow":
-		return "allowed: " + shortType(e.Type), name, false
+		return "allowed: " + asked(e.Type), name, false
 	}
 	return shortType(e.Type), strings.TrimSpace(name + " " + d.Reason), false
+}
+
+// asked words what a decision is about.
+func asked(t string) string {
+	switch s := shortType(t); s {
+	case "dns query":
+		return "look-up"
+	case "network flow decision":
+		return "connection"
+	case "l7 egress decision":
+		return "name"
+	default:
+		return s
+	}
 }
 
 func plural(n int, what string) string {

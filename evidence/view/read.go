@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -128,7 +129,7 @@ func (r *Run) take(e evidence.Event) error {
 		r.Ending, r.Exit, r.Signal, r.MaxRSS = d.Outcome, d.ExitCode, d.Signal, d.MaxRSSBytes
 		r.Duration, r.User, r.System = time.Duration(d.DurationNanos), time.Duration(d.UserNanos), time.Duration(d.SystemNanos)
 		if d.Signal == "SIGSYS" {
-			r.deny(Denial{evidence.DeniedSyscall, "outside the profile " + r.Seccomp + " (SIGSYS ended the command)", "another --seccomp profile", 1})
+			r.deny(Denial{What: evidence.DeniedSyscall, Name: "outside the profile " + r.Seccomp + " (SIGSYS ended the command)", Grant: "another --seccomp profile", Count: 1})
 		}
 		return err
 	case evidence.TypeUsage:
@@ -171,6 +172,12 @@ func (r *Run) usage(e evidence.Event) error {
 	}
 	err := json.Unmarshal(e.Data, &d)
 	r.Files, r.Names, r.Secrets, r.Limits, r.Unused, r.NotObserved = d.Files, d.Names, d.Secrets, d.Limits, d.Unused, d.NotObserved
+	for _, x := range d.Denials {
+		if x.What == evidence.DeniedName { // counted there, with what would allow it
+			r.Denials = slices.DeleteFunc(r.Denials, func(y Denial) bool { return y.event })
+			break
+		}
+	}
 	for _, x := range d.Denials {
 		r.deny(x)
 	}
@@ -234,7 +241,7 @@ func (r *Run) refused(e evidence.Event) error {
 	if d.ReasonCode != "" {
 		name += " (" + d.ReasonCode + ")"
 	}
-	r.deny(Denial{evidence.DeniedName, name, grant, 1})
+	r.deny(Denial{What: evidence.DeniedName, Name: name, Grant: grant, Count: 1, event: true})
 	return nil
 }
 

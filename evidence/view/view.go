@@ -98,6 +98,8 @@ type (
 type Denial struct {
 	What, Name, Grant string
 	Count             int64
+
+	event bool // told by events of its own; the event usage sums them up
 }
 
 // Change is one changed file.

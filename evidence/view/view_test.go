@@ -176,6 +176,26 @@ func TestNothingNasty(t *testing.T) {
 	}
 }
 
+// TestDenialsOnce: refusals that are events of their own and are summed up in the event usage are shown once, as there.
+func TestDenialsOnce(t *testing.T) {
+	list := hostile()
+	for i, p := range list {
+		if u, ok := p.(evidence.Usage); ok {
+			u.Denials = append(u.Denials, evidence.Denial{What: evidence.DeniedName, Name: "evil.example", Count: 2, Grant: "--net evil.example"})
+			list[i] = u
+		}
+	}
+	names := 0
+	for _, d := range recorded(t, list, 0).Denials {
+		if d.What == evidence.DeniedName {
+			names++
+		}
+	}
+	if names != 1 {
+		t.Errorf("%d refused names", names)
+	}
+}
+
 func TestDiff(t *testing.T) {
 	a, b := recorded(t, harmless(), 0), recorded(t, harmless(), 0)
 	if d := Diff(a, b); len(d) != 0 {
