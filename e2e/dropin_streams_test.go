@@ -12,11 +12,11 @@ import (
 
 // streamsPending are stored streams of features that are not there yet, and what brings them.
 func streamsPending() map[string]string {
-	const sinks, network, limits, gvisor = "sinks", "network by name", "limits of a cgroup2 hierarchy", "gVisor"
+	const network, limits, gvisor, schema = "network by name", "limits of a cgroup2 hierarchy", "gVisor", "a schema of records that knows redacted values"
 	return map[string]string{
-		"redaction-defaults": sinks, "redaction-list": sinks, "signing-ed25519": sinks, "signing-hmac": sinks, "signing-redaction": sinks,
-		"derivation": network, "derivation-universal": network, "dns-l7-gate": network, "dns-proxy": network, "dns-refresh": network, "dns-refresh-rebinding": network,
-		"flow-realtime": network, "namespace-net-rules": network, "resolve-egress": network, "sni-proxy": network, "trust-plane-off": network,
+		"dns-proxy": network, "dns-refresh": network, "dns-refresh-rebinding": network, "flow-realtime": network, "resolve-egress": network, "sni-proxy": network,
+		"redaction-defaults": schema, "redaction-list": schema, "signing-redaction": schema,
+		"secrets-env":   "nothing: its argv holds the secret, which is scrubbed from every event",
 		"cgroup-limits": limits,
 		"gvisor":        gvisor,
 	}
