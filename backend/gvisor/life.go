@@ -178,7 +178,7 @@ func (c *gvisorCell) Open(name string) (fs.File, error) {
 		Open(string) (fs.File, error)
 	})
 	if !ok || !path.IsAbs(name) || slices.Contains(strings.Split(name, "/"), "..") {
-		return nil, fmt.Errorf("opening %s: the path is not absolute, or contains ..", name)
+		return nil, fmt.Errorf("opening %s: a path that is not absolute, or leads upwards", name)
 	}
 	return o.Open(plan.SandboxCell + name)
 }
