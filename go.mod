@@ -4,6 +4,7 @@ go 1.26.3
 
 require (
 	filippo.io/edwards25519 v1.2.0
+	github.com/erofs/go-erofs v0.3.1
 	github.com/go-jose/go-jose/v4 v4.1.9
 	github.com/johannesboyne/gofakes3 v1.2.0
 	github.com/minio/minio-go/v7 v7.4.1

@@ -24,10 +24,13 @@ authority spawn evidence admission
 cellinit overlay gate
 plan
 cell
+guest image
 cgroup
 host
 backend/process
 backend/gvisor
+guest/agent
+backend/microvm
 supervisor
 backend/contract
 cmd/cellos

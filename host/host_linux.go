@@ -47,7 +47,7 @@ func Describe(paths []string, private ...string) (plan.Host, error) {
 	}
 	h := plan.Host{
 		Arch:     runtime.GOARCH,
-		Kernel:   version(release),
+		Kernel:   ParseVersion(release),
 		UID:      uint32(os.Geteuid()),
 		GID:      uint32(os.Getegid()),
 		LastCap:  uint8(number("/proc/sys/kernel/cap_last_cap", 40)),
@@ -183,8 +183,8 @@ func number(path string, missing int) int {
 	return n
 }
 
-// version reads the first two numbers of a release string; what follows differs by distribution.
-func version(release string) plan.Version {
+// ParseVersion reads the first two numbers of a release string; what follows differs by distribution.
+func ParseVersion(release string) plan.Version {
 	var v plan.Version
 	major, rest, _ := strings.Cut(release, ".")
 	v.Major, _ = strconv.Atoi(major)

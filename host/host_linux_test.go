@@ -21,8 +21,8 @@ func TestVersion(t *testing.T) {
 		"6.18-rc3": {Major: 6, Minor: 18}, "4.18.0-553.el8_10.x86_64": {Major: 4, Minor: 18}, "10.0+": {Major: 10}, "6.9+": {Major: 6, Minor: 9}, "5.10.0~x": {Major: 5, Minor: 10},
 		"6": {Major: 6}, "": {}, "x.y": {}, "six.1": {Minor: 1}, "6.-1": {Major: 6}, "6.99999999999999999999": {Major: 6, Minor: 1<<63 - 1},
 	} {
-		if got := version(release); got != want {
-			t.Errorf("version(%q) = %v, want %v", release, got, want)
+		if got := ParseVersion(release); got != want {
+			t.Errorf("ParseVersion(%q) = %v, want %v", release, got, want)
 		}
 	}
 }

@@ -39,6 +39,7 @@ type Plan struct {
 	Exports    bool     // files are read from the cell when the command has ended
 	Privileged bool     // PID 1 keeps its capabilities in the user namespace that was made for it: it starts another kernel
 	Sandbox    *Sandbox // of a plan for gVisor; else nil
+	Machine    *Machine // the virtual machine that the cell is built in; nil: it is built here
 }
 
 // IDs says who the command is.

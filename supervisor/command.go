@@ -99,7 +99,7 @@ func (l *life) command(ctx context.Context) error {
 		}
 		defer joint.Close()
 	}
-	start, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("the command was not started after %v", startTime))
+	start, cancel := context.WithTimeoutCause(ctx, l.startTime(), fmt.Errorf("the command was not started after %v", l.startTime()))
 	defer cancel()
 	if l.Network != nil {
 		if err := l.Network.Release(); err != nil {

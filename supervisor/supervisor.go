@@ -223,7 +223,7 @@ func (l *life) build(ctx context.Context) <-chan error {
 		}
 		var err error
 		if l.relay, err = stream.Connect(ends, opt); err == nil {
-			ctx, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("the cell did not stand after %v", startTime))
+			ctx, cancel := context.WithTimeoutCause(ctx, l.startTime(), fmt.Errorf("the cell did not stand after %v", l.startTime()))
 			defer cancel()
 			ends := l.relay.Cell
 			l.cell, err = l.Backend.Build(ctx, l.Plan, cell.Streams{In: ends.In, Out: ends.Out, Err: ends.Err, Secrets: l.delivered})
@@ -237,6 +237,14 @@ func (l *life) build(ctx context.Context) <-chan error {
 // that is out of breath, not for a slow one.
 const startTime = 30 * time.Second
 
+// startTime is the bound for this backend: one that boots a machine says how long that may take.
+func (l *life) startTime() time.Duration {
+	if b, ok := l.Backend.(interface{ StartTime() time.Duration }); ok {
+		return b.StartTime()
+	}
+	return startTime
+}
+
 // built takes the cell over; a cell that was built although the events could not be written goes at once.
 func (l *life) built(err error) error {
 	if err != nil {
@@ -248,7 +256,7 @@ func (l *life) built(err error) error {
 
 // measure writes the boundary, and refuses to go on where it does not hold.
 func (l *life) measure(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("the boundary was not measured after %v", startTime))
+	ctx, cancel := context.WithTimeoutCause(ctx, l.startTime(), fmt.Errorf("the boundary was not measured after %v", l.startTime()))
 	defer cancel()
 	var err error
 	if l.boundary, err = l.cell.Measure(ctx); err != nil {

@@ -8,6 +8,8 @@ const (
 	Home          Path = "HOME"
 	SSHAuthSock   Path = "SSH_AUTH_SOCK"
 	TmpDir        Path = "TMPDIR"
+	XDGCacheHome  Path = "XDG_CACHE_HOME"
+	Images        Path = "CELLOS_IMAGES"
 	SearchPath    Text = "PATH"
 	Term          Text = "TERM"
 	CompatAllow   List = "CELLOS_COMPAT_ALLOW"

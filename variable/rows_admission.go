@@ -10,6 +10,8 @@ func places() []Row {
 		row(SSHAuthSock, "", "run, runs --recover, attest with --signer agent", "socket of the ssh agent that signs"),
 		row(Home, "", "every command", "home directory, for the two before"),
 		row(TmpDir, "/tmp", "every command", "where records go without a home directory, and bundles of gVisor"),
+		row(XDGCacheHome, "~/.cache", "backend microvm, image", "base of the folder of images, where it is absolute"),
+		row(Images, "", "backend microvm, image", "folder of images; absolute; else XDG_CACHE_HOME/cellos/images, for root /var/cache/cellos/images"),
 		row(SearchPath, "", "run, explain", "where hints and programs of the host are looked for; never the command's, which gets its own"),
 		row(Term, "", "run --tty", "passed on to a command with a terminal"),
 		row(CompatAllow, "", "supervise", "what to let pass as cellos-supervisor 0.5.1 did, each recorded in the evidence: dlq-only, unsigned, keyset-unverified, host-network, dnssec-unchecked, derivation-subset, authz-rate, authz-named-pack, pack-scope-skip, pack-absent-limits, no-manifest"),
@@ -42,7 +44,7 @@ func admission() []Row {
 		row(TrustResolverKid, "cellos-local-resolve-v0", "supervise", "issuerKid of the events about resolution"),
 		row(TrustL7Kid, "cellos-local-l7-v0", "supervise", "issuerKid of the events about decisions on names"),
 		row(TrustPlaneEvents, "on", "supervise", "write dns_target_set and a decision for every declared rule"),
-		row(CellBackend, "", "supervise", "which backend; without it, and for stub, the host's processes", words("firecracker gvisor stub")),
+		row(CellBackend, "", "run, explain, supervise", "which backend where --backend names none; without it, and for stub, the host's processes", words("firecracker gvisor stub")),
 		row(RequireIsolation, "", "supervise", "isolation is always required", nothing),
 	}
 }

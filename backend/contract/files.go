@@ -24,6 +24,7 @@ var files = []test{
 	{"scratch space is private and bounded", scratch},
 	{"devices", devices},
 	{"files behave", filesBehave},
+	{"files behave where they are the host's", hostFilesBehave},
 }
 
 func workOverlay(t *testing.T, s Subject) {
@@ -147,7 +148,11 @@ func devices(t *testing.T, s Subject) {
 }
 
 // filesBehave: locks, links, renames, sparse files, times, memory maps and FIFOs, in every place that can be written.
-func filesBehave(t *testing.T, s Subject) {
+func filesBehave(t *testing.T, s Subject) { s.behave(t, "", asEmpty) }
+
+func hostFilesBehave(t *testing.T, s Subject) { s.behave(t, asWrite) }
+
+func (s Subject) behave(t *testing.T, folders ...string) {
 	script := `set -e
 try() {
 	cd $1
@@ -161,7 +166,7 @@ try() {
 	chmod 000 a; [ $(stat -c %a a) = 0 ]; rm -f a c l p big sparse
 }
 try $PWD; try /tmp; try /dev/shm; echo good`
-	for _, grants := range []string{"", asWrite, asEmpty} {
+	for _, grants := range folders {
 		s.prints(t, ask{argv: []string{"/bin/sh", "-c", script}, grants: grants}, "good\n")
 	}
 }

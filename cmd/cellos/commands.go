@@ -23,6 +23,7 @@ func commands() []command {
 		{name: "explain", does: "say what a command could do, and how that is enforced", usage: explainUsage, flags: append(grants, "--json", "--steps"), files: true, run: explainCommand},
 		{name: "validate", does: "check a document", usage: validateUsage, flags: []string{"--json"}, files: true, run: validateCommand},
 		{name: "schema", does: "print the JSON Schema of documents or events", usage: schemaUsage, flags: []string{"--events"}, run: schemaCommand},
+		{name: "image", does: "the images that virtual machines boot from", usage: imageUsage, flags: []string{"--json", "--all"}, files: true, run: imageCommand},
 		{name: "runs", does: "list recorded runs", usage: runsUsage, flags: append([]string{"--json", "--clean", "--recover"}, signerFlagNames...), run: runsCommand},
 		{name: "show", does: "show a recorded run", usage: showUsage, flags: []string{"--json", "--html", "--output", "--key", "--events", "--document", "--plan"}, files: true, run: showCommand},
 		{name: "diff", does: "compare two recorded runs", usage: diffUsage, flags: []string{"--json", "--key"}, files: true, run: diffCommand},
@@ -49,6 +50,7 @@ const usage = `usage: cellos COMMAND
                                 say what it could do, and what enforces that
   validate DOCUMENT             check a document, and report everything wrong with it
   schema [--events]             print the JSON Schema of documents, or of events
+  image list|build|verify|gc    the images that virtual machines boot from
   runs                          list recorded runs
   show [RUN|FILE]               show one; RUN is its name, the beginning of it, or "last"
   diff RUN RUN                  compare two

@@ -17,17 +17,19 @@ const explainUsage = `usage: cellos explain [FLAGS] DOCUMENT
 Says what the command of a cell could do and could not, which layer enforces each line, and what is measured before it
 starts. Nothing runs. The flags are those of cellos run, and:
 
+  --backend NAME  plan for another backend: process (the default) or microvm
   --steps    print the system calls that build the cell too
   --json     print all of it for programs
 `
 
 func explainCommand(args []string, env environment, ui *console) error {
 	var g grants
-	var file string
+	var file, backend string
 	var asJSON, steps bool
 	set := newFlags("explain", &g, &file, env)
 	set.BoolVar(&asJSON, "json", false, "")
 	set.BoolVar(&steps, "steps", false, "")
+	set.StringVar(&backend, "backend", "", "")
 	rest, dashed, err := parse(set, args)
 	if errors.Is(err, flag.ErrHelp) {
 		_, err := io.WriteString(env.out, explainUsage)
@@ -41,7 +43,12 @@ func explainCommand(args []string, env environment, ui *console) error {
 		return err
 	}
 	defer a.close()
-	_, p, err := a.planned(env)
+	a.backend = backend
+	to, err := a.choose(env)
+	if err != nil {
+		return refusal(err)
+	}
+	_, p, err := a.planned(env, to)
 	for _, n := range a.notes {
 		ui.note(n)
 	}

@@ -16,6 +16,9 @@ import (
 )
 
 func main() {
+	if os.Getpid() == 1 && os.Args[0] == "/init" {
+		machine() // the first process of a virtual machine: this program is its initial file system
+	}
 	vars := variable.OS()
 	os.Exit(run(os.Args, environment{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,

@@ -18,10 +18,11 @@ import (
 
 // An asked is what a command line asks for: a document, wherever it came from.
 type asked struct {
-	doc    *document.Document
-	data   []byte // as read, or as written for an ad-hoc run
-	grants *grants
-	name   string // of the document, for messages
+	backend string // --backend
+	doc     *document.Document
+	data    []byte // as read, or as written for an ad-hoc run
+	grants  *grants
+	name    string // of the document, for messages
 
 	durable  bool           // --durable
 	watch    bool           // --watch
@@ -104,7 +105,7 @@ func withHint(err error, hint string) error {
 }
 
 // planned goes from the document to the plan of this host.
-func (a *asked) planned(env environment) (*authority.Authority, *plan.Plan, error) {
+func (a *asked) planned(env environment, to chosen) (*authority.Authority, *plan.Plan, error) {
 	wd, err := env.getwd()
 	if err != nil && a.doc.Spec.Run != nil && a.doc.Spec.Run.WorkingDirectory == nil {
 		return nil, nil, noPlace(err)
@@ -131,7 +132,7 @@ func (a *asked) planned(env environment) (*authority.Authority, *plan.Plan, erro
 	if a.folder, a.release, err = secretsFolder(auth, env); err != nil {
 		return nil, nil, failure{exitRefused, []error{err}}
 	}
-	h, err := host.Describe(plan.Paths(auth), private(env)...)
+	h, err := host.Describe(plan.Paths(auth), append(private(env), to.own...)...)
 	if err == nil {
 		h.Cgroups, err = groups(auth, env)
 		if auth.OnHost {
@@ -141,7 +142,7 @@ func (a *asked) planned(env environment) (*authority.Authority, *plan.Plan, erro
 	if err != nil {
 		return nil, nil, failure{exitRefused, []error{err}}
 	}
-	p, err := plan.For(auth, h)
+	p, err := to.plan(auth, h)
 	if err != nil {
 		return nil, nil, a.refused(exitRefused, split(err))
 	}

@@ -43,6 +43,10 @@ nothing else of the host, no network, no environment. Flags grant more:
   --dns SERVER            ask this server for names: ADDRESS[:PORT], tcp://…, tls://…, https://…; default: the host's
   --private NAME=ADDRESS  let a granted name lead to a private address, or to a PREFIX of them
 
+Backend:
+  --backend process       namespaces, filters and Landlock on the host's kernel (the default)
+  --backend microvm       a virtual machine: the command gets a kernel of its own
+
 Limits:
   --time 30s              wall-clock time; --grace 5s between SIGTERM and SIGKILL when it is over
   --pids 64               processes and threads at once, default 4096
@@ -64,7 +68,7 @@ Record:
   --quiet, -q             no hints and notes
 `
 
-var runFlagNames = []string{"--durable", "--watch", "--quiet"}
+var runFlagNames = []string{"--backend", "--durable", "--watch", "--quiet"}
 
 func runCommand(args []string, env environment, ui *console) error {
 	var g grants
@@ -76,6 +80,7 @@ func runCommand(args []string, env environment, ui *console) error {
 	sign.register(set)
 	durable := set.Bool("durable", false, "")
 	watch := set.Bool("watch", false, "")
+	backend := set.String("backend", "", "")
 	set.BoolVar(&ui.quiet, "quiet", false, "")
 	set.BoolVar(&ui.quiet, "q", false, "")
 	rest, dashed, err := parse(set, args)
@@ -90,14 +95,21 @@ func runCommand(args []string, env environment, ui *console) error {
 	if err != nil {
 		return err
 	}
-	a.durable, a.watch, a.signing, a.leaving = *durable, *watch, sign, out
+	a.durable, a.watch, a.signing, a.leaving, a.backend = *durable, *watch, sign, out, *backend
 	return a.run(env, ui, "")
 }
 
 // run lives the run and tells the person what went wrong.
 func (a *asked) run(env environment, ui *console, runID string) error {
-	ahead := process.Begin()
-	defer ahead.Close()
+	to, err := a.choose(env)
+	if err != nil {
+		return refusal(err)
+	}
+	var ahead *process.Ahead
+	if to.name == backendProcess {
+		ahead = process.Begin()
+		defer ahead.Close()
+	}
 	listening := listen()
 	state, err := stateDir(env)
 	if err != nil {
@@ -109,7 +121,7 @@ func (a *asked) run(env environment, ui *console, runID string) error {
 		return refusal(err)
 	}
 	defer a.close()
-	auth, p, err := a.planned(env)
+	auth, p, err := a.planned(env, to)
 	if err != nil {
 		return err
 	}
@@ -135,7 +147,7 @@ func (a *asked) run(env environment, ui *console, runID string) error {
 	defer signal.Stop(signals)
 	watched := a.watched(p)
 	run := supervisor.Run{
-		Document: a.doc, Bytes: a.data, Authority: auth, Plan: p, Backend: process.Backend{Ahead: ahead, Calls: watched.call},
+		Document: a.doc, Bytes: a.data, Authority: auth, Plan: p, Backend: to.cells(process.Backend{Ahead: ahead, Calls: watched.call}),
 		Meters:  []supervisor.Meter{watched},
 		Streams: stream.Ends{In: env.in, Out: env.out, Err: env.err},
 		Signals: signals,

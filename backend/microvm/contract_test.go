@@ -1,0 +1,28 @@
+//go:build linux && (amd64 || arm64)
+
+package microvm_test
+
+import (
+	"testing"
+
+	"cellos.io/cellos/backend/contract"
+)
+
+// The contract takes some fifty boots, five seconds each where the processor is emulated; the short run has TestMachine.
+func TestContract(t *testing.T) {
+	if testing.Short() {
+		t.Skip("fifty boots are not short")
+	}
+	b := backend(t)
+	b.Phase = nil
+	const copies, terminal = "a virtual machine has copies of the host's files", "a terminal of its own"
+	contract.Test(t, contract.Subject{Backend: b, Plan: planFor(b), InTurn: 2, AtOnce: 2, Refuses: map[string]string{
+		"working directory: write":                         copies,
+		"granted files":                                    copies,
+		"files behave where they are the host's":           copies,
+		"the boundary is measured before the command runs": copies,
+		"a terminal of its own":                            terminal,
+		"the size of the terminal":                         terminal,
+		"keys that send signals":                           terminal,
+	}})
+}

@@ -1,0 +1,77 @@
+//go:build linux && (amd64 || arm64)
+
+package microvm
+
+import (
+	"cellos.io/cellos/guest"
+	"cellos.io/cellos/image"
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+)
+
+// files gets the kernel, the initial file system and the images ready, each an open descriptor.
+func (c *machineCell) files(ctx context.Context, b Backend) error {
+	program, err := os.Open(b.Program)
+	if err != nil {
+		return fmt.Errorf("opening the guest's program: %w", err)
+	}
+	defer program.Close()
+	initrd, err := b.Store.Initramfs(ctx, b.Kernel, program)
+	if err != nil {
+		return fmt.Errorf("making the guest's initial file system: %w", err)
+	}
+	c.images = append(c.images, initrd)
+	c.initrd = initrd
+	if c.kernel, err = os.Open(b.Kernel.Path); err != nil {
+		return fmt.Errorf("opening the guest's kernel: %w", err)
+	}
+	if err := b.Manifest.check(c.kernel, initrd, b.Monitor, &c.digests); err != nil {
+		return err
+	}
+	m := c.plan.Machine
+	owner := image.Owner{UID: m.Owner.UID, GID: m.Owner.GID, CellUID: m.UID, CellGID: m.GID}
+	if m.Owner.UID == 0 {
+		// Root's files stay root's; those of each granted tree's owner become the cell's, as on a host.
+		owner = image.Owner{UID: ^uint32(0), GID: ^uint32(0)}
+	}
+	add := func(w image.Want, at string) error {
+		img, err := b.Store.Tree(ctx, w)
+		if err != nil {
+			return err
+		}
+		c.images = append(c.images, img)
+		c.drives = append(c.drives, guest.Drive{Device: strconv.Itoa(len(c.drives)), At: []byte(at), File: []byte(img.File)})
+		return nil
+	}
+	if c.view, err = b.Store.View(ctx, image.Want{Path: "/", Owner: owner, Names: m.Base, Exclude: m.Hidden, System: systemSigns}); err != nil {
+		return err
+	}
+	c.images = append(c.images, c.view.Image)
+	c.drives = append(c.drives, guest.Drive{Device: "0", Data: "view", At: []byte("/")})
+	if len(m.Etc) > 0 {
+		if err := add(image.Want{Path: "/etc", Owner: owner, Names: m.Etc}, "/etc"); err != nil {
+			return err
+		}
+	}
+	for _, t := range m.Trees {
+		o, err := image.OwnerFor(t, m.Owner.UID, m.Owner.GID)
+		if err != nil {
+			return err
+		}
+		if err := add(image.Want{Path: t, Owner: o, Exclude: m.Hidden}, t); err != nil {
+			return err
+		}
+	}
+	if len(c.drives) > maxDrives {
+		return fmt.Errorf("%d granted paths; a machine has %d drives: grant folders that contain them", len(c.drives), maxDrives)
+	}
+	return nil
+}
+
+// maxDrives is what fits on a machine's bus beside the other devices.
+const maxDrives = 24
+
+// systemSigns stand for the system's folders: what a package manager changes, or whoever installs something, changes one of them.
+var systemSigns = []string{"/usr", "/usr/*", "/usr/local/*", "/usr/lib/*", "/lib*", "/bin", "/sbin", "/var/lib/dpkg/status", "/var/lib/rpm/*", "/lib/apk/db/installed", "/var/lib/pacman/local"}

@@ -1,0 +1,241 @@
+//go:build linux && (amd64 || arm64)
+
+package microvm
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"cellos.io/cellos/authority"
+	"cellos.io/cellos/backend/process"
+	"cellos.io/cellos/cell"
+	"cellos.io/cellos/guest"
+	"cellos.io/cellos/host"
+	"cellos.io/cellos/image"
+	"cellos.io/cellos/plan"
+	"cellos.io/cellos/sysabi"
+)
+
+// Backend builds cells in virtual machines.
+type Backend struct {
+	Monitor  Monitor
+	Store    *image.Store
+	Kernel   image.Kernel
+	Program  string    // the first process of a guest: cellos itself, built for the guest's architecture
+	Manifest *Manifest // nil: what boots is not compared with anything
+	Facts    plan.Guest
+	Phase    func(name string, took time.Duration) // told of each phase of a start; nil: nobody
+}
+
+var _ cell.Backend = Backend{}
+
+// Times that a machine gets. Under software emulation on a machine with other work a boot can take ten times its usual five seconds.
+const (
+	bootTime  = 120 * time.Second
+	imageTime = 10 * time.Minute // to convert trees that have no image yet
+)
+
+// maxEvents is how many messages a guest can send besides its streams: HELLO, READY, STARTED or FAILED, EXIT, the last CHANGES.
+const maxEvents = 5
+
+// StartTime is how long a start may take as a whole.
+func (Backend) StartTime() time.Duration { return bootTime + imageTime }
+
+func (b Backend) phase(name string, since time.Time) time.Time {
+	now := time.Now()
+	if b.Phase != nil {
+		b.Phase(name, now.Sub(since))
+	}
+	return now
+}
+
+// Build makes what is missing of the images, starts the machine, and returns when its first process has said what it is.
+func (b Backend) Build(ctx context.Context, p *plan.Plan, s cell.Streams) (cell.Cell, error) {
+	if p.Machine == nil {
+		return nil, errors.New("building the cell: the plan is not for a virtual machine")
+	}
+	at := time.Now()
+	c := &machineCell{plan: p, events: make(chan guest.Event, maxEvents), over: make(chan struct{}), backend: b}
+	err := c.files(ctx, b)
+	if err == nil {
+		b.phase("images", at)
+		err = c.start(ctx, b, s)
+	}
+	if err != nil {
+		c.Destroy()
+		return nil, fmt.Errorf("building the cell: %w", err)
+	}
+	return c, nil
+}
+
+// start puts the monitor into its cell, and waits for the guest's greeting.
+func (c *machineCell) start(ctx context.Context, b Backend, s cell.Streams) error {
+	at := time.Now()
+	ctx, cancel := context.WithTimeoutCause(ctx, bootTime, &EndError{Reason: "boot_failed", Text: fmt.Sprintf("the guest said nothing for %v", bootTime)})
+	defer cancel()
+	m := planned(c.plan)
+	m.Kernel, m.Initrd = "/vm/kernel", "/vm/initrd"
+	var grants authority.Grants
+	show := func(hostPath, at string) {
+		grants = append(grants, authority.Grant{Host: hostPath, At: at, Access: authority.CanRead})
+	}
+	show(b.Kernel.Path, m.Kernel)
+	show(c.initrd.Path, m.Initrd)
+	for i, img := range c.images[1:] {
+		d := "/vm/drive" + strconv.Itoa(i)
+		m.Drives = append(m.Drives, d)
+		show(img.Path, d)
+	}
+	if c.view != nil {
+		m.View = monitorDir + "/view"
+	}
+	cmd := b.Monitor.Command(m)
+	c.monitorPlan = cmd
+	p, err := monitorPlan(cmd, grants, m, c.plan.Limits.Scratch)
+	if err != nil {
+		return err
+	}
+	c.ids = p.IDs
+	control, theirControl, err := socketPair()
+	if err != nil {
+		return err
+	}
+	manage, theirManage, err := socketPair()
+	if err != nil {
+		closeAll(control, theirControl)
+		return err
+	}
+	defer closeAll(control, manage)
+	console, theirConsole, err := os.Pipe()
+	if err != nil {
+		closeAll(theirControl, theirManage)
+		return err
+	}
+	c.console = watchConsole(console)
+	if p.IDs.ByParent {
+		if err := theirConsole.Chown(int(p.IDs.HostUID), int(p.IDs.HostGID)); err != nil { // the monitor opens it by a name of its own
+			closeAll(theirControl, theirManage, theirConsole)
+			return fmt.Errorf("making the guest's console: %w", err)
+		}
+	}
+	c.monitor, err = process.Backend{}.Build(ctx, p, cell.Streams{In: theirControl, Out: theirManage, Err: theirConsole})
+	closeAll(theirControl, theirManage, theirConsole)
+	if err != nil {
+		return fmt.Errorf("making the monitor's cell: %w", err)
+	}
+	at = b.phase("monitor's cell", at)
+	if c.outside, err = c.monitor.Measure(ctx); err != nil {
+		return fmt.Errorf("measuring the monitor's cell: %w", err)
+	}
+	if err := c.outside.Err(); err != nil {
+		return fmt.Errorf("the monitor's cell: %w", err)
+	}
+	if c.view != nil {
+		if err := c.serve(p.IDs); err != nil {
+			return err
+		}
+	}
+	if err := c.monitor.Release(ctx); err != nil {
+		return fmt.Errorf("starting the monitor: %w", err)
+	}
+	go c.watch()
+	at = b.phase("monitor's start", at)
+	conn, err := b.Monitor.Start(ctx, m, Standing{Control: control, Manage: manage, Dir: c.monitor.Changes()})
+	if err != nil {
+		return c.explain(err)
+	}
+	c.connect(conn)
+	at = b.phase("monitor's answer", at)
+	if err := c.streams(s); err != nil {
+		return err
+	}
+	c.host = guest.NewHost(c.conn, c.conn, c.plan)
+	go c.listen()
+	e, err := c.await(ctx, guest.TypeHello)
+	if err != nil {
+		return err
+	}
+	b.phase("guest's boot", at)
+	return c.fits(e.Hello, b)
+}
+
+// monitorDir is the monitor's working directory: a folder in memory that only the monitor and we can see, and that goes with its cell.
+const monitorDir = "/tmp"
+
+// serve offers the view to the monitor on a socket in its working directory.
+func (c *machineCell) serve(ids plan.IDs) error {
+	var l net.Listener
+	err := sysabi.FilesAs(ids.HostUID, ids.HostGID, func() (err error) { // root does not exist there
+		l, err = net.Listen("unix", fmt.Sprintf("/proc/self/fd/%d/view", c.monitor.Changes().Fd()))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("offering the system's files to the monitor: %w", err)
+	}
+	ul := l.(*net.UnixListener)
+	ul.SetUnlinkOnClose(false) // it goes with the folder
+	c.listener = l
+	c.served = make(chan struct{})
+	go func() {
+		defer close(c.served)
+		conn, err := l.Accept()
+		l.Close() // nobody connects twice
+		if err != nil {
+			return
+		}
+		c.mu.Lock()
+		c.client = conn
+		c.mu.Unlock()
+		serveNBD(conn, c.view, max(c.view.Blocks, 1)*4096)
+	}()
+	return nil
+}
+
+// monitorPlan plans the monitor's own cell, as everybody's.
+func monitorPlan(cmd Command, grants authority.Grants, m Machine, changes uint64) (*plan.Plan, error) {
+	for _, d := range cmd.Exec {
+		grants = append(grants, authority.Grant{Host: d, At: d, Access: authority.CanRead | authority.CanExec})
+	}
+	a := &authority.Authority{
+		ID:      "monitor",
+		Command: authority.Command{Argv: cmd.Argv, Env: []authority.Variable{{Name: "PATH", Value: authority.Path}}, Hostname: "monitor"},
+		Work:    authority.Work{Path: monitorDir, Mode: authority.Empty},
+		Files:   grants, Syscalls: "hardened",
+		Limits: authority.Limits{Processes: 64 + 4*uint64(m.CPUs), OpenFiles: 256, Scratch: 64<<20 + changes},
+	}
+	h, err := host.Describe(plan.Paths(a))
+	if err != nil {
+		return nil, err
+	}
+	p, err := plan.For(a, h)
+	if err != nil {
+		return nil, fmt.Errorf("planning the monitor's cell: %w", err)
+	}
+	return p, nil
+}
+
+func socketPair() (ours, theirs *os.File, err error) {
+	a, b, err := sysabi.StreamPair()
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a socket for the monitor: %w", err)
+	}
+	return os.NewFile(uintptr(a), "monitor"), os.NewFile(uintptr(b), "monitor"), nil
+}
+
+// config is what the guest is told.
+func (c *machineCell) config() guest.Config {
+	seed := make([]byte, 32)
+	rand.Read(seed) // never fails (crypto/rand)
+	p := c.plan
+	return guest.Config{
+		Protocol: guest.Protocol, Time: time.Now().UnixNano(), Seed: seed, UID: p.Machine.UID, GID: p.Machine.GID,
+		Drives: c.drives, Plan: guest.Pack(p), Output: c.out == c.err, Stdin: c.in != nil,
+		Work: guest.Work{Path: []byte(p.Work.Path), Overlay: p.Work.Mode == authority.Overlay, Size: p.Limits.Scratch},
+	}
+}

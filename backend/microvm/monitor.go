@@ -1,0 +1,75 @@
+//go:build linux && (amd64 || arm64)
+
+package microvm
+
+import (
+	"context"
+	"net"
+	"os"
+
+	"cellos.io/cellos/plan"
+)
+
+// A Monitor is a program that emulates a machine. The implementations are [QEMU] and [Firecracker].
+type Monitor interface {
+	// Name is "qemu" or "firecracker".
+	Name() string
+	// Command is how the monitor is started in its cell.
+	Command(m Machine) Command
+	// Start makes the machine run once the monitor does, and returns the channel to the guest.
+	Start(ctx context.Context, m Machine, s Standing) (net.Conn, error)
+}
+
+// A Machine is what a monitor is told of the machine.
+type Machine struct {
+	Run    string // name of the run
+	Kernel string // paths in the monitor's cell
+	Initrd string
+	Drives []string // read-only images; drive n is the n-th block device
+	View   string   // socket of a block device server (NBD), the last block device; "": there is none
+	Memory uint64   // bytes
+	CPUs   int
+}
+
+// A Command is a program with its files.
+type Command struct {
+	Argv    []string
+	Exec    []string // folders besides the system's that hold the program
+	Devices []string // device nodes that it needs
+	Boot    string   // the kernel's command line that goes with it, for messages
+}
+
+// Standing is what is there when the monitor runs.
+type Standing struct {
+	Control *os.File // our end of the socket that is its standard input
+	Manage  *os.File // our end of the socket that is its standard output
+	Dir     *os.File // its working directory, which only the two can see
+}
+
+// bootLine is the kernel's command line: no secret, nothing of the command.
+func bootLine(console, reboot, channel string) string {
+	return "console=" + console + " quiet panic=-1 reboot=" + reboot + " ipv6.disable=1 random.trust_cpu=on cellos.v=" + "2" + " cellos.channel=" + channel
+}
+
+// An EndError is the end of a machine that is not the end of the command.
+type EndError struct {
+	Reason string // "boot_failed", "vmm_exited", "guest_error", "guest_panic", "oom", "protocol"
+	Text   string
+	Err    error
+}
+
+func (e *EndError) Error() string {
+	s := "the virtual machine ended (" + e.Reason + ")"
+	if e.Text != "" {
+		s += ": " + e.Text
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+func (e *EndError) Unwrap() error { return e.Err }
+
+// planned is the machine of a plan, without its files.
+func planned(p *plan.Plan) Machine { return Machine{Memory: p.Machine.Memory, CPUs: p.Machine.CPUs} }

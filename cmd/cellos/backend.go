@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+
+	"cellos.io/cellos/authority"
+	"cellos.io/cellos/backend/process"
+	"cellos.io/cellos/cell"
+	"cellos.io/cellos/plan"
+	"cellos.io/cellos/variable"
+)
+
+// A chosen backend: how it plans, and what builds the cells of its plans.
+type chosen struct {
+	name  string
+	plan  func(*authority.Authority, plan.Host) (*plan.Plan, error)
+	own   []string                           // folders of the backend's, which no cell may have
+	cells func(process.Backend) cell.Backend // given what cells of processes would be built by
+}
+
+// The names of backends, as --backend takes them.
+const (
+	backendProcess = "process"
+	backendMicroVM = "microvm"
+)
+
+// choose returns the backend that was asked for: by --backend, else by CELLOS_CELL_BACKEND, else cells of Linux processes. A name that is
+// not known is an error, and never another backend.
+func (a *asked) choose(env environment) (chosen, error) {
+	name, strict := a.backend, false
+	if name == "" {
+		word, err := env.vars.Word(variable.CellBackend)
+		if err != nil {
+			return chosen{}, err
+		}
+		switch word {
+		case "firecracker":
+			name, strict = backendMicroVM, true
+		default:
+			name = word
+		}
+	}
+	switch name {
+	case "", "stub", backendProcess:
+		return chosen{name: backendProcess, plan: plan.For, cells: func(b process.Backend) cell.Backend { return b }}, nil
+	case backendMicroVM:
+		return machines(env, strict)
+	case "gvisor":
+		return chosen{}, fmt.Errorf("the backend gvisor: not by this program yet")
+	}
+	return chosen{}, mistake{"unknown backend " + quote(name), "the backends are " + backendProcess + " and " + backendMicroVM}
+}

@@ -1,0 +1,159 @@
+//go:build linux && (amd64 || arm64)
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+
+	"cellos.io/cellos/authority"
+	"cellos.io/cellos/backend/microvm"
+	"cellos.io/cellos/backend/process"
+	"cellos.io/cellos/cell"
+	"cellos.io/cellos/guest/agent"
+	"cellos.io/cellos/image"
+	"cellos.io/cellos/plan"
+	"cellos.io/cellos/variable"
+)
+
+// machine is the life of a virtual machine.
+func machine() { agent.Run() }
+
+// machines is the backend of virtual machines. Strict is how the drop-in asks for it: what boots has to be pinned by a manifest.
+func machines(env environment, strict bool) (chosen, error) {
+	b, err := microVM(env, strict)
+	if err != nil {
+		return chosen{}, err
+	}
+	return chosen{
+		name: backendMicroVM,
+		own:  []string{b.Store.Dir()},
+		plan: func(a *authority.Authority, h plan.Host) (*plan.Plan, error) {
+			facts, err := b.LearnFacts(context.Background())
+			if err != nil {
+				return nil, err
+			}
+			b.Facts = facts
+			return plan.ForGuest(a, h, facts)
+		},
+		cells: func(process.Backend) cell.Backend { return b },
+	}, nil
+}
+
+// microVM finds what virtual machines need.
+func microVM(env environment, strict bool) (b microvm.Backend, err error) {
+	vars := env.vars
+	if b.Monitor, err = monitor(vars, strict); err != nil {
+		return b, err
+	}
+	kernel, err := absolute(vars, variable.FirecrackerKernel)
+	if err != nil {
+		return b, err
+	}
+	if b.Kernel, err = image.FindKernel(kernel, "/boot", "/lib/modules", runtime.GOARCH); err != nil {
+		return b, withText("virtual machines: "+err.Error(), "install a kernel for virtual machines (Debian: linux-image-cloud-amd64), or name one with "+string(variable.FirecrackerKernel))
+	}
+	manifest, err := absolute(vars, variable.FirecrackerManifest)
+	if err != nil {
+		return b, err
+	}
+	switch without, err := withoutManifest(vars); {
+	case err != nil:
+		return b, err
+	case manifest != "" && without:
+		return b, variable.Errorf(variable.FirecrackerManifest, "a manifest, and the wish for none")
+	case manifest != "":
+		data, err := os.ReadFile(manifest)
+		if err != nil {
+			return b, err
+		}
+		if b.Manifest, err = microvm.ParseManifest(data); err != nil {
+			return b, fmt.Errorf("the manifest %s: %w", manifest, err)
+		}
+	case strict && !without:
+		return b, withText("virtual machines: what boots has to be pinned: "+string(variable.FirecrackerManifest)+" is not set", "cellos image list shows the digests; or run with --backend microvm")
+	}
+	dir, err := imageDir(env)
+	if err != nil {
+		return b, err
+	}
+	if b.Store, err = image.Open(dir); err != nil {
+		return b, err
+	}
+	b.Program, err = os.Executable()
+	return b, err
+}
+
+// withoutManifest reads the two variables that together ask for no manifest.
+func withoutManifest(vars variable.Env) (bool, error) {
+	one, err1 := vars.One(variable.FirecrackerAllowNoManifest)
+	two, err2 := vars.One(variable.FirecrackerAllowNoManifestReally)
+	if err := errors.Join(err1, err2); err != nil {
+		return false, err
+	}
+	if one != two {
+		return false, variable.Errorf(variable.FirecrackerAllowNoManifest, "one of the two variables alone does nothing; %s is the other", variable.FirecrackerAllowNoManifestReally)
+	}
+	return one, nil
+}
+
+// monitor chooses the monitor: the one that is named, else Firecracker where there is one, else QEMU.
+func monitor(vars variable.Env, strict bool) (microvm.Monitor, error) {
+	word, err := vars.Word(variable.MicroVMVMM)
+	if err != nil {
+		return nil, err
+	}
+	binary, err := absolute(vars, variable.FirecrackerBinary)
+	if err != nil {
+		return nil, err
+	}
+	if word == "" {
+		word = "qemu"
+		if strict || binary != "" {
+			word = "firecracker"
+		}
+	}
+	if word == "firecracker" {
+		return nil, withText("virtual machines: the monitor Firecracker: not by this program yet", "use QEMU: "+string(variable.MicroVMVMM)+"=qemu")
+	}
+	name := map[string]string{"amd64": "qemu-system-x86_64", "arm64": "qemu-system-aarch64"}[runtime.GOARCH]
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return nil, withText("virtual machines: there is no "+name, "install QEMU (Debian: qemu-system-x86, qemu-system-arm), or name a Firecracker with "+string(variable.FirecrackerBinary))
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return nil, err
+	}
+	return microvm.QEMU{Program: path, Arch: runtime.GOARCH}, nil
+}
+
+func absolute(vars variable.Env, n variable.Path) (string, error) {
+	p, _ := vars.Path(n)
+	if p != "" && !filepath.IsAbs(p) {
+		return "", variable.Errorf(n, "%s is not absolute", quote(p))
+	}
+	return p, nil
+}
+
+// imageDir is the folder of images.
+func imageDir(env environment) (string, error) {
+	dir, err := absolute(env.vars, variable.Images)
+	if err != nil || dir != "" {
+		return dir, err
+	}
+	if os.Geteuid() == 0 {
+		return "/var/cache/cellos/images", nil
+	}
+	if dir := env.getenv("XDG_CACHE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "cellos/images"), nil
+	}
+	if home := env.getenv("HOME"); filepath.IsAbs(home) {
+		return filepath.Join(home, ".cache/cellos/images"), nil
+	}
+	return "", withText("there is no place for images: HOME is not set", "set "+string(variable.Images)+" to a folder of your own")
+}

@@ -1,0 +1,171 @@
+package guest
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"cellos.io/cellos/plan"
+	"cellos.io/cellos/sysabi"
+	"cellos.io/cellos/table"
+)
+
+// Config tells the guest everything. The guest trusts the host.
+type Config struct {
+	Protocol int    `json:"protocol"`
+	Run      string `json:"run"`
+	Time     int64  `json:"time"` // wall clock, nanoseconds since 1970
+	Seed     []byte `json:"seed"` // 32 bytes for the entropy pool
+	UID, GID uint32 // who the cell is, in the guest as a whole
+
+	Drives []Drive `json:"drives"` // in the order of mounting
+	Work   Work    `json:"work"`
+	Plan   Plan    `json:"plan"`
+	Output bool    `json:"output"` // one stream for output and error
+	Stdin  bool    `json:"stdin"`  // there is an input
+}
+
+// A Drive is a read-only image and the place of the guest where it is shown.
+type Drive struct {
+	Device string `json:"device"` // serial number of the block device
+	Data   string `json:"data"`   // serial number of the device that has the files' contents; "": the image itself has them
+	At     []byte `json:"at"`     // "/" is the base of everything
+	File   []byte `json:"file"`   // the one file of the image that is shown at At; empty: all of it
+}
+
+// Work is what the working directory is made of.
+type Work struct {
+	Path    []byte `json:"path"`
+	Overlay bool   `json:"overlay"` // what is shown there becomes the lower layer of an overlay, whose changes are sent back
+	Size    uint64 `json:"size"`    // bytes of the scratch space that holds them
+}
+
+// Plan is the part of a plan.Plan that the guest carries out.
+type Plan struct {
+	Namespaces uint64       `json:"namespaces"`
+	IDs        plan.IDs     `json:"ids"`
+	Handed     []string     `json:"handed"`
+	Table      table.Table  `json:"table"`
+	Probes     []plan.Probe `json:"probes"`
+	Candidates [][]byte     `json:"candidates"`
+	Terminal   bool         `json:"terminal"`
+	Held       plan.Held    `json:"held"`
+	Mounts     []mount      `json:"mounts"`
+	Layers     []string     `json:"layers"`
+	Processes  uint64       `json:"processes"`
+	Filters    []filter     `json:"filters"`
+	Arch       string       `json:"arch"`
+}
+
+type filter struct {
+	Name    string `json:"name"`
+	Program []byte `json:"program"`
+	Late    bool   `json:"late"`
+}
+
+type mount struct {
+	At   []byte    `json:"at"`
+	Type string    `json:"type"`
+	Attr plan.Attr `json:"attr"`
+}
+
+// Pack takes out of a plan what the guest needs.
+func Pack(p *plan.Plan) Plan {
+	w := Plan{Namespaces: uint64(p.Namespaces), IDs: p.IDs, Table: p.Table, Probes: p.Boot.Probes, Terminal: p.Boot.Terminal, Held: p.Held,
+		Processes: p.Limits.Processes, Arch: p.Arch}
+	for _, h := range p.Handed {
+		w.Handed = append(w.Handed, h.Name)
+	}
+	for _, f := range p.Filters {
+		w.Filters = append(w.Filters, filter{f.Name, f.Program, f.Late})
+	}
+	for _, c := range p.Boot.Candidates {
+		w.Candidates = append(w.Candidates, []byte(c))
+	}
+	for _, m := range p.Mounts {
+		w.Mounts = append(w.Mounts, mount{[]byte(m.At), m.Type, m.Attr})
+	}
+	for _, x := range p.Promises {
+		if x.Layer != plan.LayerMachine && x.Layer != plan.LayerMonitor { // the host's to measure
+			w.Layers = append(w.Layers, x.Layer)
+		}
+	}
+	return w
+}
+
+// Unpack makes a plan of it that backend/process can carry out.
+func (w Plan) Unpack() *plan.Plan {
+	p := &plan.Plan{Backend: "process", Arch: w.Arch, Namespaces: plan.Namespaces(w.Namespaces), IDs: w.IDs, Table: w.Table, Held: w.Held,
+		Boot: plan.Boot{Probes: w.Probes, Terminal: w.Terminal}}
+	p.Limits.Processes = w.Processes
+	for _, h := range w.Handed {
+		p.Handed = append(p.Handed, plan.Handed{Name: h})
+	}
+	for _, f := range w.Filters {
+		p.Filters = append(p.Filters, plan.Filter{Name: f.Name, Program: f.Program, Late: f.Late})
+	}
+	for _, c := range w.Candidates {
+		p.Boot.Candidates = append(p.Boot.Candidates, string(c))
+	}
+	for _, m := range w.Mounts {
+		p.Mounts = append(p.Mounts, plan.Mount{At: string(m.At), Type: m.Type, Attr: m.Attr})
+	}
+	for _, l := range w.Layers {
+		p.Promises = append(p.Promises, plan.Promise{Layer: l})
+	}
+	return p
+}
+
+// MaxConfig bounds a Config: the largest command line that execve(2) takes is 2 MiB, which base64 makes 2.8.
+const MaxConfig = 16 << 20
+
+// Frames returns the CONFIG frames.
+func (c Config) Frames() ([]byte, error) {
+	b, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the guest's configuration: %w", err)
+	}
+	if len(b) > MaxConfig {
+		return nil, fmt.Errorf("encoding the guest's configuration: %d bytes; at most %d", len(b), MaxConfig)
+	}
+	var out []byte
+	for {
+		n := min(len(b), MaxFrame-2)
+		last := byte(0)
+		if n == len(b) {
+			last = 1
+		}
+		out = Append(out, TypeConfig, []byte{last}, b[:n])
+		if b = b[n:]; last == 1 {
+			return out, nil
+		}
+	}
+}
+
+// ReadConfig reads the CONFIG frames.
+func ReadConfig(r *Reader) (Config, error) {
+	var all []byte
+	for {
+		t, b, err := r.Next()
+		if err != nil {
+			return Config{}, fmt.Errorf("reading the configuration: %w", err)
+		}
+		if t != TypeConfig || len(b) < 1 || len(all)+len(b) > MaxConfig {
+			return Config{}, fmt.Errorf("reading the configuration: a frame %v of %d bytes", t, len(b))
+		}
+		all = append(all, b[1:]...)
+		if b[0] == 1 {
+			break
+		}
+	}
+	var c Config
+	if err := json.Unmarshal(all, &c); err != nil {
+		return Config{}, fmt.Errorf("reading the configuration: %w", err)
+	}
+	if c.Protocol != Protocol {
+		return Config{}, fmt.Errorf("reading the configuration: protocol %d; this guest speaks %d", c.Protocol, Protocol)
+	}
+	return c, nil
+}
+
+// Errno turns the number of a Failed into an error.
+func (f Failed) Err() error { return sysabi.Errno(f.Errno) }

@@ -1,0 +1,206 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"cellos.io/cellos/authority"
+	"cellos.io/cellos/table"
+)
+
+// A Guest describes the kernel of a virtual machine, as it described itself when it was first started. See docs/guest.md.
+type Guest struct {
+	Kernel   Version
+	Landlock int               // ABI
+	Proc     map[string]uint32 // what is there of the parts of /proc that plans cover, with permission bits
+	OpenMax  uint64            // hard limit of open files
+}
+
+// A Machine is the virtual machine that a cell gets.
+type Machine struct {
+	Memory uint64 // bytes of the whole machine
+	CPUs   int
+	Base   []string // names in / of the host whose trees make the base of the guest's file tree
+	Etc    []string // names in /etc that are shown
+	Trees  []string // further paths of the host that are shown in the guest at the same place, outermost first
+	Hidden []string // paths that are left out wherever they lie
+	UID    uint32   // who the cell is in the guest
+	GID    uint32
+	Owner  Owner // whose files on the host become that user's
+}
+
+// An Owner is a user and group of the host.
+type Owner struct{ UID, GID uint32 }
+
+// Memory of machines. The kernel and the first process of a guest take about 90 MiB of it.
+const (
+	guestOwn      = 96 << 20
+	defaultMemory = 416 << 20 // what is left for a cell whose document sets no limit, besides its scratch space
+	leastMemory   = 32 << 20
+	maxCPUs       = 32
+)
+
+// Layers of a boundary that is a virtual machine.
+const (
+	LayerMachine = "virtual machine" // the second kernel
+	LayerMonitor = "monitor"         // the cell around the program that emulates it
+)
+
+// ForGuest plans a cell in a virtual machine: the cell is built in the guest by the same steps as on a host, of images of the granted
+// files. The error is a Refused with everything that cannot be enforced so.
+func ForGuest(a *authority.Authority, h Host, g Guest) (*Plan, error) {
+	in := *a // what the guest enforces; the machine does the rest
+	gh := h
+	gh.Kernel, gh.Landlock, gh.Seccomp, gh.UserNS, gh.OpenMax, gh.ProcMax = g.Kernel, g.Landlock, true, "", g.OpenMax, 0
+	gh.Cgroups, gh.Private = Cgroups{}, nil // what is the supervisor's own does not get into an image
+	gh.Entries = maps.Clone(h.Entries)
+	for _, name := range procNames() {
+		mode, there := g.Proc[name]
+		e := Entry{Kind: Regular, Mode: mode}
+		if name == "sys" || name == "acpi" || name == "asound" || name == "scsi" {
+			e.Kind = Directory
+		}
+		if !there {
+			e = Entry{}
+		}
+		gh.Entries["/proc/"+name] = e
+	}
+	for _, d := range devices {
+		gh.Entries[d] = Entry{Kind: Other, Mode: 0o666}
+	}
+	m := &Machine{UID: h.UID, GID: h.GID, CPUs: 1, Owner: Owner{h.UID, h.GID}, Hidden: h.Private}
+	if h.Root() || h.GID == 0 {
+		m.UID, m.GID = insideID, insideID
+	}
+	gh.UID, gh.GID = m.UID, m.GID
+
+	p := &planner{a: &in, h: gh, p: &Plan{Backend: "microvm", Arch: h.Arch, Limits: a.Limits, Work: a.Work, Held: Held{Changes: -1, Terminal: -1, Device: -1, State: -1}, Machine: m}}
+	p.machine(m, &in)
+	if in.Work.Mode == authority.Overlay {
+		in.Work.Mode = authority.Write // the guest puts an overlay there before the cell is built
+	}
+	p.demands()
+	p.host()
+	p.identity()
+	p.places()
+	if len(p.refused) > 0 {
+		return nil, p.refused
+	}
+	p.trays(m)
+	p.build()
+	if n := len(p.p.Table); n > table.MaxSteps {
+		p.refuse("", fmt.Sprintf("the granted paths take %d steps to show; at most %d are possible", n, table.MaxSteps), "grant folders that contain them")
+	}
+	for _, f := range p.p.Filters {
+		if f.Once() {
+			p.refuse("spec.run.seccomp.profile", "the filter "+f.Name+", which allows one execve: not by this backend yet", "use hardened+net-none, or choose the process backend")
+		}
+	}
+	if len(p.refused) > 0 {
+		return nil, p.refused
+	}
+	p.sayGuest(a, m)
+	return p.p, nil
+}
+
+// machine decides the size of the machine, and refuses what a machine cannot do.
+func (p *planner) machine(m *Machine, in *authority.Authority) {
+	l := &in.Limits
+	const here = "a virtual machine has copies of the host's files; "
+	for _, g := range in.Files {
+		if g.Access.Has(authority.CanWrite) {
+			p.refuse(g.From, here+"what it changes in "+g.Host+" would stay there", "let it work in a copy-on-write working directory (--workdir DIR:overlay), or choose the process backend")
+		}
+	}
+	if in.Work.Mode == authority.Write {
+		p.refuse(in.Work.From, here+"what it changes in "+in.Work.Path+" would stay there", "--workdir DIR:overlay lists the changes, or choose the process backend")
+	}
+	const yet = "not by this backend yet"
+	if in.Watch != authority.WatchNone {
+		p.refuse("spec.run.seccomp", "telling which system calls were refused: "+yet, "choose the process backend")
+	}
+	if in.OnHost || len(in.Network) > 0 || len(in.Names.Allow) > 0 {
+		p.refuse("spec.authority.egressRules", "reaching a network: "+yet, "choose the process backend")
+	}
+	if len(in.Secrets) > 0 {
+		p.refuse("spec.authority.secretRefs", "delivering secrets: "+yet, "choose the process backend")
+	}
+	for _, x := range in.Exports {
+		p.refuse(x.From, fmt.Sprintf("exporting %s: %s", x.Path, yet), "choose the process backend")
+	}
+	if in.Command.Terminal {
+		p.refuse("spec.run.terminal", "a terminal of its own: not by this backend yet", "run without --tty, or choose the process backend")
+	}
+	for _, own := range m.Hidden {
+		for _, g := range append(slices.Clone(in.Files), authority.Grant{Host: in.Work.Path, From: in.Work.From}) {
+			if authority.Below(g.Host, own) {
+				p.refuse(g.From, fmt.Sprintf("%s is where cellos keeps the records of runs or their keys", g.Host), "grant another folder, or move them with CELLOS_STATE and XDG_CONFIG_HOME")
+			}
+		}
+	}
+	m.Memory = defaultMemory + l.Scratch
+	if l.Memory != 0 {
+		m.Memory = l.Memory
+		if m.Memory < leastMemory {
+			p.refuse(l.MemoryFrom, fmt.Sprintf("%s are too little for a virtual machine; at least %s", size(m.Memory), size(leastMemory)), "")
+		}
+	}
+	m.Memory = (m.Memory + guestOwn + 1<<20 - 1) &^ (1<<20 - 1)
+	if c := l.CPU; c != (authority.CPU{}) {
+		m.CPUs = int(c.Quota / max(c.Period, 1))
+		if c.Period <= 0 || c.Quota%c.Period != 0 || m.CPUs < 1 || m.CPUs > maxCPUs {
+			p.refuse(l.CPUFrom, fmt.Sprintf("a virtual machine has 1 to %d whole processors", maxCPUs), "ask for whole ones")
+		}
+	}
+	l.Memory, l.CPU = 0, authority.CPU{}
+}
+
+// trays lists the trees that become images.
+func (p *planner) trays(m *Machine) {
+	for _, d := range systemDirs {
+		if e := p.h.Entries[d]; e.Kind == Directory || e.Kind == Symlink {
+			m.Base = append(m.Base, d[1:])
+		}
+	}
+	for _, at := range p.etcShown() {
+		m.Etc = append(m.Etc, path.Base(at))
+	}
+	seen := map[string]bool{}
+	for _, t := range p.trees {
+		if t.host == "" || t.system || seen[t.host] {
+			continue
+		}
+		seen[t.host] = true
+		m.Trees = append(m.Trees, t.host)
+	}
+}
+
+// sayGuest puts in words what the machine makes different, and promises what is measured of it.
+func (p *planner) sayGuest(a *authority.Authority, m *Machine) {
+	for i, s := range p.p.Says {
+		if w := a.Work; w.Mode == authority.Overlay && s.Can && s.Text == oneLine(fmt.Sprintf("read and change %s on the host", w.Path)) {
+			p.p.Says[i].Text = oneLine(fmt.Sprintf("read %s, and change a copy of it that is dropped at the end (changes are listed)", w.Path))
+			p.p.Says[i].Layers = []string{LayerMachine, LayerMount, LayerLandlock}
+		}
+	}
+	p.can(fmt.Sprintf("use %s of a virtual machine and %d of the host's processors", size(m.Memory), m.CPUs), LayerMachine)
+	p.cannot("call the host's kernel: it has one of its own, in a virtual machine", LayerMachine, LayerMonitor)
+	p.promise(LayerMachine, "a kernel of its own, that boots as the manifest and the store say")
+	p.promise(LayerMonitor, "the program that emulates the machine is in a cell without network, with the machine's files only")
+}
+
+// GuestProc reads how a guest lists its parts of /proc: "cmdline 444".
+func GuestProc(list []string) map[string]uint32 {
+	m := map[string]uint32{}
+	for _, s := range list {
+		name, mode, _ := strings.Cut(s, " ")
+		var n uint32
+		if _, err := fmt.Sscanf(mode, "%o", &n); err == nil {
+			m[name] = n
+		}
+	}
+	return m
+}

@@ -1,0 +1,43 @@
+package table
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+
+	"cellos.io/cellos/sysabi"
+)
+
+// What arrives links to the same bytes as what was sent: it does the same.
+func TestWire(t *testing.T) {
+	sent := Table{
+		{Name: "placing <" + ExecPipe + ">", Layer: "fds", Call: "dup3", Args: []Arg{Handed(ExecPipe), FD(5), Flags(1<<19, "O_CLOEXEC")}, Want: Exactly(5)},
+		{Name: "a path that is not UTF-8", Call: "mkdirat", Args: []Arg{FD(ATFDCWD), Path("/a\xff\xfe"), Num(7)}, Tolerate: []sysabi.Errno{sysabi.EEXIST}},
+		{Name: "filter", Call: "seccomp", Args: []Arg{Num(1), Num(0), Filter(make([]byte, 16), "{2}")}},
+		{Name: "exec", Call: "execve", Args: []Arg{Path("/x"), Strings([]string{"", "\xff", "b"}), Null()}},
+	}
+	b, err := json.Marshal(sent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got Table
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	arch, _ := sysabi.ArchByName("amd64")
+	link := func(x Table) []byte {
+		mem := make([]byte, x.Size())
+		if err := x.Link(mem, 4096, arch, func(string) (int, bool) { return 70, true }); err != nil {
+			t.Fatal(err)
+		}
+		return mem
+	}
+	if !bytes.Equal(link(sent), link(got)) {
+		t.Error("the table does something else after it travelled")
+	}
+	for i, s := range got {
+		if s.Name != sent[i].Name || s.Layer != sent[i].Layer {
+			t.Errorf("step %d arrives as %q in %q", i, s.Name, s.Layer)
+		}
+	}
+}
