@@ -8,8 +8,15 @@ func planDetails(p *plan.Plan) map[string]any {
 	for _, f := range p.Filters {
 		list = append(list, map[string]any{"name": f.Name, "by": f.By, "instructions": f.Instructions(), "sha256": f.Digest()})
 	}
-	if len(list) == 0 {
+	details := map[string]any{}
+	if len(list) > 0 {
+		details["seccompFilters"] = list
+	}
+	if s := p.Sandbox; s != nil {
+		details["runsc"] = map[string]any{"version": s.Runsc.Version, "sha256": s.Runsc.SHA256, "platform": s.Runsc.Platform}
+	}
+	if len(details) == 0 {
 		return nil
 	}
-	return map[string]any{"seccompFilters": list}
+	return details
 }

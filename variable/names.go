@@ -177,6 +177,7 @@ const (
 	FirecrackerNoSeccomp             One    = "CELLOS_FIRECRACKER_NO_SECCOMP"
 	FirecrackerAllowNoManifest       One    = "CELLOS_FIRECRACKER_ALLOW_NO_MANIFEST"
 	FirecrackerAllowNoManifestReally One    = "CELLOS_FIRECRACKER_ALLOW_NO_MANIFEST_REALLY"
+	Runsc                            Path   = "CELLOS_RUNSC"
 	GVisorRunsc                      Text   = "CELLOS_GVISOR_RUNSC_BIN"
 	GVisorBundleRoot                 Path   = "CELLOS_GVISOR_BUNDLE_ROOT"
 )

@@ -53,7 +53,8 @@ func machines() []Row {
 		row(FirecrackerNoSeccomp, "off", "backend microvm", "loosens nothing", notYet),
 		row(FirecrackerAllowNoManifest, "off", "backend microvm", "with the next one the tag no-manifest of CELLOS_COMPAT_ALLOW"),
 		row(FirecrackerAllowNoManifestReally, "off", "backend microvm", "with the one before the tag no-manifest of CELLOS_COMPAT_ALLOW"),
-		row(GVisorRunsc, "runsc", "backend gvisor", "program", notYet),
+		row(Runsc, "", "run, explain, supervise", "runsc of the gVisor backend; else beside cellos, in libexec/cellos there, in PATH"),
+		row(GVisorRunsc, "", "run, explain, supervise", "the same, where the one before is not set"),
 		row(GVisorBundleRoot, "$TMPDIR/cellos-gvisor", "backend gvisor", "folder of bundles", notYet),
 	}
 }

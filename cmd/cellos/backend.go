@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/backend/process"
 	"cellos.io/cellos/cell"
@@ -21,6 +19,7 @@ type chosen struct {
 // The names of backends, as --backend takes them.
 const (
 	backendProcess = "process"
+	backendGVisor  = "gvisor"
 	backendMicroVM = "microvm"
 )
 
@@ -45,8 +44,8 @@ func (a *asked) choose(env environment) (chosen, error) {
 		return chosen{name: backendProcess, plan: plan.For, cells: func(b process.Backend) cell.Backend { return b }}, nil
 	case backendMicroVM:
 		return machines(env, strict)
-	case "gvisor":
-		return chosen{}, fmt.Errorf("the backend gvisor: not by this program yet")
+	case backendGVisor:
+		return sandboxes(env)
 	}
-	return chosen{}, mistake{"unknown backend " + quote(name), "the backends are " + backendProcess + " and " + backendMicroVM}
+	return chosen{}, mistake{"unknown backend " + quote(name), "the backends are " + backendProcess + ", " + backendGVisor + " and " + backendMicroVM}
 }

@@ -17,7 +17,7 @@ const explainUsage = `usage: cellos explain [FLAGS] DOCUMENT
 Says what the command of a cell could do and could not, which layer enforces each line, and what is measured before it
 starts. Nothing runs. The flags are those of cellos run, and:
 
-  --backend NAME  plan for another backend: process (the default) or microvm
+  --backend NAME  plan for another backend: process (the default), gvisor or microvm
   --steps    print the system calls that build the cell too
   --json     print all of it for programs
 `

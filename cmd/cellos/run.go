@@ -45,6 +45,7 @@ nothing else of the host, no network, no environment. Flags grant more:
 
 Backend:
   --backend process       namespaces, filters and Landlock on the host's kernel (the default)
+  --backend gvisor        gVisor's kernel between the command and the host's (docs/backends.md)
   --backend microvm       a virtual machine: the command gets a kernel of its own
 
 Limits:
