@@ -52,6 +52,7 @@ var badCalls = []bad{
 	{"hostname", "run --hostname a_b! CELL", nil, 2, "--hostname"},
 	{"name", "run --name a/b CELL", nil, 2, "--name"},
 	{"profile", "run --seccomp bogus CELL", nil, 2, `--seccomp "bogus": neither a profile nor a file`},
+	{"backend", "run --backend bogus CELL", nil, 2, "--backend \"bogus\""},
 	{"tty", "run --tty=maybe CELL", nil, 2, "--tty takes no value"},
 	{"events to nothing", "run --events= CELL", nil, 2, "--events"},
 	{"env without name", "run --env =x CELL", nil, 2, `--env "=x"`},

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/backend/process"
 	"cellos.io/cellos/cell"
@@ -22,6 +24,16 @@ const (
 	backendGVisor  = "gvisor"
 	backendMicroVM = "microvm"
 )
+
+// backendFlag reads --backend.
+func backendFlag(to *string) func(string) error {
+	return func(v string) error {
+		if *to = v; v != backendProcess && v != backendGVisor && v != backendMicroVM {
+			return errors.New("the backends are " + backendProcess + ", " + backendGVisor + " and " + backendMicroVM)
+		}
+		return nil
+	}
+}
 
 // choose returns the backend that was asked for: by --backend, else by CELLOS_CELL_BACKEND, else cells of Linux processes. A name that is
 // not known is an error, and never another backend.
@@ -47,5 +59,5 @@ func (a *asked) choose(env environment) (chosen, error) {
 	case backendGVisor:
 		return sandboxes(env)
 	}
-	return chosen{}, mistake{"unknown backend " + quote(name), "the backends are " + backendProcess + ", " + backendGVisor + " and " + backendMicroVM}
+	return chosen{}, variable.Errorf(variable.CellBackend, "the backend %s is not there", name)
 }

@@ -29,7 +29,7 @@ func explainCommand(args []string, env environment, ui *console) error {
 	set := newFlags("explain", &g, &file, env)
 	set.BoolVar(&asJSON, "json", false, "")
 	set.BoolVar(&steps, "steps", false, "")
-	set.StringVar(&backend, "backend", "", "")
+	set.Func("backend", "", backendFlag(&backend))
 	rest, dashed, err := parse(set, args)
 	if errors.Is(err, flag.ErrHelp) {
 		_, err := io.WriteString(env.out, explainUsage)

@@ -81,7 +81,8 @@ func runCommand(args []string, env environment, ui *console) error {
 	sign.register(set)
 	durable := set.Bool("durable", false, "")
 	watch := set.Bool("watch", false, "")
-	backend := set.String("backend", "", "")
+	var backend string
+	set.Func("backend", "", backendFlag(&backend))
 	set.BoolVar(&ui.quiet, "quiet", false, "")
 	set.BoolVar(&ui.quiet, "q", false, "")
 	rest, dashed, err := parse(set, args)
@@ -96,7 +97,7 @@ func runCommand(args []string, env environment, ui *console) error {
 	if err != nil {
 		return err
 	}
-	a.durable, a.watch, a.signing, a.leaving, a.backend = *durable, *watch, sign, out, *backend
+	a.durable, a.watch, a.signing, a.leaving, a.backend = *durable, *watch, sign, out, backend
 	return a.run(env, ui, "")
 }
 
