@@ -12,13 +12,13 @@ import (
 
 // streamsPending are stored streams of features that are not there yet, and what brings them.
 func streamsPending() map[string]string {
-	const network, limits, gvisor, schema = "network by name", "limits of a cgroup2 hierarchy", "gVisor", "a schema of records that knows redacted values"
+	const network, limits, gvisor = "network by name", "limits of a cgroup2 hierarchy", "gVisor"
 	return map[string]string{
 		"dns-proxy": network, "dns-refresh": network, "dns-refresh-rebinding": network, "flow-realtime": network, "resolve-egress": network, "sni-proxy": network,
-		"redaction-defaults": schema, "redaction-list": schema, "signing-redaction": schema,
-		"secrets-env":   "nothing: its argv holds the secret, which is scrubbed from every event",
-		"cgroup-limits": limits,
-		"gvisor":        gvisor,
+		"redaction-list": "a schema of records that knows members which were taken out",
+		"secrets-env":    "nothing: its argv holds the secret, which is scrubbed from every event",
+		"cgroup-limits":  limits,
+		"gvisor":         gvisor,
 	}
 }
 
