@@ -61,7 +61,8 @@ func (c *processCell) leftProcesses() []string {
 	var found []string
 	// Each number that the namespace ever gave out; where there were too many to ask for, and on kernels that cannot be asked
 	// (before Linux 6.11), each process of the host.
-	for pid := 1; c.lastPID > 0 && pid <= min(c.lastPID, maxAsked); pid++ {
+	last := int(c.lastPID.Load())
+	for pid := 1; pid <= min(last, maxAsked); pid++ {
 		switch host, err := sysabi.ProcessInNamespace(int(c.namespace.Fd()), pid); {
 		case err == nil:
 			found = append(found, fmt.Sprintf("process %d, in the cell %d", host, pid))
@@ -70,7 +71,7 @@ func (c *processCell) leftProcesses() []string {
 			return scanProcesses(c.identity)
 		}
 	}
-	if c.lastPID == 0 || c.lastPID > maxAsked {
+	if last == 0 || last > maxAsked {
 		return scanProcesses(c.identity)
 	}
 	return found

@@ -373,7 +373,8 @@ func TestLeftProcessesAreFound(t *testing.T) {
 	}
 	ns, err := os.Open("/proc/" + decimal(uintptr(c.PID())) + "/ns/pid")
 	must(t, err)
-	running := &processCell{namespace: ns, lastPID: 2, identity: c.identity}
+	running := &processCell{namespace: ns, identity: c.identity}
+	running.lastPID.Store(2)
 	if left := running.leftProcesses(); len(left) != 2 {
 		t.Errorf("a running cell has processes %v", left)
 	}

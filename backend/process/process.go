@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cellos.io/cellos/cell"
@@ -77,7 +78,7 @@ type processCell struct {
 	own               map[string]string // the supervisor's namespaces
 	namespace         *os.File          // of the cell's processes, for the look for leftovers
 	identity          identity
-	lastPID           int // the last process number that the cell gave out; 0: unknown
+	lastPID           atomic.Int64 // the last process number that the cell gave out; 0: unknown
 
 	group *cgroup.Group // nil: none
 	opens []*opens      // of granted mounts, where they are counted

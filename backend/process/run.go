@@ -155,7 +155,7 @@ func (c *processCell) outcome(e cellinit.Exit) cell.Outcome {
 		User: e.All.User, System: e.All.System, MaxRSS: e.All.MaxRSS, Read: e.All.InBlocks, Written: e.All.OutBlocks, Group: c.counted(),
 	}
 	if e.LastPID > 1 {
-		c.lastPID = int(e.LastPID)
+		c.lastPID.Store(int64(e.LastPID))
 		o.Tasks = int64(e.LastPID) - 1
 	}
 	return o
