@@ -98,8 +98,13 @@ func (c *gvisorCell) log() string {
 	if !ok || x.State() == nil {
 		return ""
 	}
-	root, err := os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", x.State().Fd()))
+	raw, err := x.State().SyscallConn()
 	if err != nil {
+		return ""
+	}
+	var root *os.Root
+	// The cell may be destroyed meanwhile: its folder stays open for as long as it is looked at, and not longer.
+	if raw.Control(func(fd uintptr) { root, err = os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", fd)) }) != nil || err != nil {
 		return ""
 	}
 	defer root.Close()
