@@ -54,7 +54,7 @@ func TestNetworkAttacks(t *testing.T) {
 	s := newSite(t)
 	for name, addr := range map[string]string{"loop.test": "127.0.0.2", "zero.test": "0.0.0.0", "meta.test": "169.254.169.254", "ten.test": "10.1.2.3", "cgn.test": "100.64.0.1",
 		"six.test": "::1", "link.test": "fe80::1", "ula.test": "fd00::1", "mapped.test": "::ffff:127.0.0.1", "nat.test": "64:ff9b::7f00:1", "tofour.test": "2002:7f00:1::"} {
-		s.zone[name] = []netip.Addr{netip.MustParseAddr(addr)}
+		s.has(name, netip.MustParseAddr(addr))
 	}
 	for _, c := range []struct{ name, script, out, event string }{
 		{"connect by number", `print(connect('192.0.2.7',443), connect('8.8.8.8',53), connect('169.254.169.254',80))`, "Connection refused Connection refused Connection refused\n", "deny nft_default_drop"},

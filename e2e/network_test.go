@@ -149,7 +149,7 @@ func staticClient(t *testing.T) string {
 func TestRefusalsAreTold(t *testing.T) {
 	needs(t, "curl")
 	s := newSite(t)
-	s.zone["inside.test"] = nil
+	s.has("inside.test")
 	each(t, func(t *testing.T, u user) {
 		b := online(t, u)
 		r, _ := b.gated(s.grant("a.test:"+s.http), "sh", "-c", "curl -s http://nowhere.test/; curl -s http://192.0.2.7:81/; curl -s http://a.test:1/; true")

@@ -140,6 +140,13 @@ func accept(l net.Listener, f func(net.Conn)) {
 	}
 }
 
+// has gives a name its addresses while the servers run.
+func (s *site) has(name string, addrs ...netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.zone[name] = addrs
+}
+
 // serveDNS answers for the zone over UDP; everything else does not exist.
 func (s *site) serveDNS() {
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
