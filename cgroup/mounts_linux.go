@@ -3,7 +3,6 @@ package cgroup
 import (
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"cellos.io/cellos/sysabi"
@@ -67,7 +66,7 @@ func (m *mounts) read(info, own string) {
 		if !ok || len(f) < 5 || len(g) < 3 {
 			continue
 		}
-		h := hierarchy{at: unescape(f[4]), root: unescape(f[3])}
+		h := hierarchy{at: sysabi.UnescapeMount(f[4]), root: sysabi.UnescapeMount(f[3])}
 		switch g[0] {
 		case "cgroup2":
 			h.own, ok = groups[""]
@@ -94,23 +93,4 @@ func sameHierarchy(controllers, options []string) bool {
 		}
 	}
 	return true
-}
-
-// unescape undoes the octal escapes of blanks in mountinfo.
-func unescape(s string) string {
-	if !strings.Contains(s, `\`) {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"cellos.io/cellos/cell"
+
+	"cellos.io/cellos/sysabi"
 )
 
 // status is the part of /proc/PID/status that tells of rights; see proc_pid_status(5).
@@ -110,28 +112,9 @@ func parseMountinfo(text string) (map[string]mounted, error) {
 		for o := range strings.SplitSeq(f[5], ",") {
 			m.options[o] = true
 		}
-		table[unescape(f[4])] = m
+		table[sysabi.UnescapeMount(f[4])] = m
 	}
 	return table, nil
-}
-
-// unescape undoes the octal escapes of mountinfo: \040 for a space.
-func unescape(s string) string {
-	if !strings.Contains(s, `\`) {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }
 
 // parseLimits reads /proc/PID/limits: name to soft and hard value. Columns are apart by two or more blanks.

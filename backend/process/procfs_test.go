@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"cellos.io/cellos/cell"
+	"cellos.io/cellos/sysabi"
 )
 
 // statusText is /proc/PID/status of a cell's first process (Linux 6.18), with the lines that tell of rights and their neighbours.
@@ -129,8 +130,8 @@ func TestUnescape(t *testing.T) {
 		"": "", "/plain": "/plain", `/a\040b`: "/a b", `\040`: " ", `/x\134`: `/x\`, `/x\134040`: `/x\040`, `\012\011\043`: "\n\t#", `/\377`: "/\xff",
 		`/a\04`: `/a\04`, `/a\`: `/a\`, `/a\999`: `/a\999`, `/a\777`: `/a\777`, `/a\+40`: `/a\+40`, `\\040`: `\ `,
 	} {
-		if got := unescape(in); got != want {
-			t.Errorf("unescape(%q) = %q, want %q", in, got, want)
+		if got := sysabi.UnescapeMount(in); got != want {
+			t.Errorf("sysabi.UnescapeMount(%q) = %q, want %q", in, got, want)
 		}
 	}
 }
@@ -147,10 +148,10 @@ func FuzzUnescape(f *testing.F) {
 				b.WriteByte(path[i])
 			}
 		}
-		if got := unescape(b.String()); got != path {
+		if got := sysabi.UnescapeMount(b.String()); got != path {
 			t.Errorf("%q became %q", path, got)
 		}
-		unescape(path) // whatever it is, it does not panic
+		sysabi.UnescapeMount(path) // whatever it is, it does not panic
 	})
 }
 
