@@ -117,9 +117,13 @@ func (g *Gate) Open(link Link, rec Recorder) error {
 		return nil
 	}
 	f := packetFilter{g.cfg.Cell, g.cfg.Cell6, g.cfg.Gate}
-	g.device = newDevice(link.Device, g.cfg.MTU, link.Ethernet, f.look, g.fail)
+	var frames *ethernet
+	if link.Ethernet {
+		frames = &ethernet{cell: g.cfg.Cell, cell6: g.cfg.Cell6}
+	}
+	g.device = newDevice(link.Device, g.cfg.MTU, frames, f.look, g.fail)
 	var err error
-	if g.stack, err = newStack(g.device, link.Ethernet); err != nil {
+	if g.stack, err = newStack(g.device); err != nil {
 		return err
 	}
 	if err := own(g.stack, g.cfg.Gate); err != nil {
