@@ -33,6 +33,7 @@ type Authority struct {
 	Exports  []Artifact // files that leave the cell
 	Demands  []Demand   // further things that the document asks of a backend
 	Clocks   bool       // a time namespace of its own
+	Devices  []string   // device nodes of the host in the cell's /dev, besides those that every cell has; no document can say it
 }
 
 // A Command is what runs in the cell, and as whom.

@@ -71,6 +71,7 @@ func Paths(a *authority.Authority) []string {
 	if len(a.Network) > 0 {
 		s = append(s, devicePath)
 	}
+	s = append(s, a.Devices...)
 	slices.Sort(s)
 	return slices.Compact(s)
 }

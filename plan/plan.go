@@ -146,6 +146,7 @@ func (p *planner) plan() (*Plan, error) {
 	p.reach()
 	p.host()
 	p.identity()
+	p.asked()
 	p.places()
 	if len(p.refused) > 0 {
 		return nil, p.refused

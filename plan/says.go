@@ -97,6 +97,9 @@ func (p *planner) says() {
 		p.can(fmt.Sprintf("make files of up to %s", size(l.FileSize)), LayerLimits)
 	}
 
+	for _, d := range a.Devices {
+		p.can("use the device "+d, LayerMount)
+	}
 	for _, x := range a.Exports {
 		p.can("have "+x.Path+" exported as "+x.Name+" when it succeeded", LayerWatch)
 	}
