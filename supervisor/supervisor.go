@@ -49,7 +49,9 @@ type Run struct {
 
 	Streams stream.Ends
 	Signals <-chan os.Signal // what the supervisor is told; nil: nothing
-	Stop    func()           // stops the supervisor itself, as the shell asked; nil: not
+	// Listening is closed when Signals hears; nil: it does. The record is not opened before, so that no signal leaves an open one.
+	Listening <-chan struct{}
+	Stop      func() // stops the supervisor itself, as the shell asked; nil: not
 
 	State   string            // directory of the run records
 	RunID   string            // data.runId of the events; "" means the unique identity
@@ -119,6 +121,9 @@ func (r Run) Do(ctx context.Context) End {
 	var built <-chan error
 	if l.Plan.Cgroup == nil && l.Secrets == nil {
 		built = l.build(ctx)
+	}
+	if l.Listening != nil {
+		<-l.Listening
 	}
 	if err := l.open(); err != nil {
 		l.discard(built)

@@ -112,7 +112,7 @@ func (a *asked) run(env environment, ui *console, runID string) error {
 		ahead = process.Begin()
 		defer ahead.Close()
 	}
-	listening := listen()
+	signals, listening := listen()
 	state, err := stateDir(env)
 	if err != nil {
 		return failure{exitRefused, []error{withText("no evidence, no execution: "+err.Error(), "set CELLOS_STATE to a folder of your own")}}
@@ -145,16 +145,14 @@ func (a *asked) run(env environment, ui *console, runID string) error {
 	if home := env.getenv("HOME"); auth.Work.Path == home && auth.Work.Mode != authority.Empty && a.name == "" {
 		ui.note("the working directory is your home directory: the command can read everything in it")
 	}
-	signals := <-listening
 	defer signal.Stop(signals)
 	watched := a.watched(p)
 	run := supervisor.Run{
 		Document: a.doc, Bytes: a.data, Authority: auth, Plan: p, Backend: to.cells(process.Backend{Ahead: ahead, Calls: watched.call}),
 		Meters:  []supervisor.Meter{watched},
 		Streams: stream.Ends{In: env.in, Out: env.out, Err: env.err},
-		Signals: signals,
-		Stop:    stop,
-		State:   state, RunID: runID, Outputs: out.outputs, Redact: out.redact, Wrap: out.wrap, Held: out.held,
+		Signals: signals, Listening: listening, Stop: stop,
+		State: state, RunID: runID, Outputs: out.outputs, Redact: out.redact, Wrap: out.wrap, Held: out.held,
 		Signer: key, Durable: a.durable,
 		Trust: a.trust(), Admitted: a.admitted(),
 	}
@@ -205,16 +203,17 @@ func stop() {
 	syscall.Tgkill(syscall.Getpid(), syscall.Gettid(), syscall.SIGSTOP)
 }
 
-// listen begins to take signals. It takes the runtime as long as the whole plan takes us, so both go on at once.
-func listen() <-chan chan os.Signal {
-	ready := make(chan chan os.Signal, 1)
+// listen begins to take signals, and closes listening when it does. It takes the runtime as long as the whole plan takes us, so both go
+// on at once.
+func listen() (signals chan os.Signal, listening <-chan struct{}) {
+	signals = make(chan os.Signal, 16)
+	ready := make(chan struct{})
 	go func() {
-		signals := make(chan os.Signal, 16)
 		signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGWINCH, syscall.SIGTSTP, syscall.SIGCONT,
 			syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE)
-		ready <- signals
+		close(ready)
 	}()
-	return ready
+	return signals, ready
 }
 
 // tell prints what went wrong, and what would help. search is the PATH of whoever called.
