@@ -41,7 +41,8 @@ type expectation struct {
 		Headers            map[string]string
 		HeadersAbsent      []string `json:"headers_absent"`
 	}
-	Survivors *int
+	Survivors          *int
+	StoredEqualsEvents bool `json:"stored_equals_events"`
 }
 
 // expected joins what was measured with what is ours: ours replaces, and does not inherit wordings.
@@ -122,6 +123,9 @@ func (c runCase) events(t *testing.T, d *dropin, e expectation, need func(bool, 
 		if text, err = os.ReadFile(mirror); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if e.StoredEqualsEvents {
+		c.stored.holds(t, text)
 	}
 	for line := range strings.Lines(string(text)) {
 		var event map[string]any

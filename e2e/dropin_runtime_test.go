@@ -16,19 +16,6 @@ import (
 	"time"
 )
 
-// runtimePending are stored runs that need a server which this test does not start, and what runs them.
-func runtimePending() map[string]string {
-	pending := map[string]string{}
-	for what, ids := range map[string]string{
-		"a NATS server": `nats-down-required nats-noop-beats-required nats-no-stream nats-stream`,
-	} {
-		for id := range strings.FieldsSeq(ids) {
-			pending[id] = what
-		}
-	}
-	return pending
-}
-
 // A runCase is a line of runtime.jsonl. The README beside it says what its members mean.
 type runCase struct {
 	ID       string
@@ -40,12 +27,14 @@ type runCase struct {
 	Files    map[string]json.RawMessage
 	FDs      []int
 	HTTP     []httpStep
-	Nats     *json.RawMessage
+	Nats     *natsServer
 	Signal   *struct {
 		Name       string
 		WhenStdout string `json:"when_stdout"`
 	}
 	Upstream, Ours map[string]json.RawMessage
+
+	stored *natsServer // running
 }
 
 // TestDropinRuns drives every stored run through the program.
@@ -54,7 +43,6 @@ func TestDropinRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pending := runtimePending()
 	each(t, func(t *testing.T, u user) {
 		n := 0
 		for line := range bytes.Lines(text) {
@@ -63,7 +51,7 @@ func TestDropinRuns(t *testing.T) {
 			if err := json.Unmarshal(line, &head); err != nil {
 				t.Fatal(err)
 			}
-			if pending[head.ID] != "" || (head.As == "nobody") != (u.uid != 0) && os.Getuid() == 0 {
+			if (head.As == "nobody") != (u.uid != 0) && os.Getuid() == 0 {
 				continue
 			}
 			t.Run(head.ID, func(t *testing.T) { runStored(t, u, line) })
@@ -80,10 +68,10 @@ func runStored(t *testing.T, u user, line []byte) {
 	if err := json.Unmarshal(line, &c); err != nil {
 		t.Fatal(err)
 	}
-	web := serveSteps(t, c.HTTP)
+	web, nats := serveSteps(t, c.HTTP), c.Nats.start(t)
 	token := fmt.Sprintf("9%09d.%d", rand.IntN(1e9), os.Getpid())
-	replaced := strings.NewReplacer("{W}", d.dir, "{BIN}", binary, "{TOKEN}", token, "{HTTP}", web.address).Replace(string(line))
-	c = runCase{}
+	replaced := strings.NewReplacer("{W}", d.dir, "{BIN}", binary, "{TOKEN}", token, "{HTTP}", web.address, "{NATS}", nats.port()).Replace(string(line))
+	c = runCase{stored: nats}
 	if err := json.Unmarshal([]byte(replaced), &c); err != nil {
 		t.Fatal(err)
 	}
