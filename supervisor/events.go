@@ -131,7 +131,7 @@ func (l *life) closing() {
 	l.fail(l.all(summary(l.Document, code, l.exercised())...))
 	l.fail(l.events.Sync()) // so that the last event can say that another one was not taken
 	l.fail(l.late.heed())
-	end := evidence.Destroyed{TTLSeconds: l.Document.Spec.Lifetime.TTLSeconds, TenantID: tenant(&l.Document.Spec), Reason: l.reason()}
+	end := evidence.Destroyed{TTLSeconds: l.Document.Spec.Lifetime.TTLSeconds, TenantID: tenant(&l.Document.Spec), Reason: l.reason(), TerminalState: l.terminalState()}
 	if residue.Clean() {
 		end.ResidueClass = "none"
 	}
@@ -146,6 +146,17 @@ func (l *life) exitCode() int {
 		return -1
 	}
 	return l.outcome.Code
+}
+
+// terminalState says of a backend with a kernel of its own whether it told how the command ended: "clean", else "forced".
+func (l *life) terminalState() string {
+	switch {
+	case l.Plan.Backend == "process" || !l.ran:
+		return ""
+	case l.spawn == nil && l.outcome.Signal == 0 && l.outcome.Code >= 0 && l.why.reason() == byItself:
+		return "clean"
+	}
+	return "forced"
 }
 
 func (l *life) spawnError() string {

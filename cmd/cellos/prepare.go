@@ -13,7 +13,6 @@ import (
 	"cellos.io/cellos/host"
 	"cellos.io/cellos/plan"
 	"cellos.io/cellos/supervisor"
-	"cellos.io/cellos/variable"
 )
 
 // An asked is what a command line asks for: a document, wherever it came from.
@@ -125,9 +124,6 @@ func (a *asked) planned(env environment, to chosen) (*authority.Authority, *plan
 	if a.from != nil {
 		a.from.narrow(auth, a.decision)
 		a.from.network(auth)
-		if b, _ := env.vars.Word(variable.CellBackend); b != "" && b != "stub" {
-			return nil, nil, failure{exitRefused, []error{variable.Errorf(variable.CellBackend, "the backend %s is not there yet", b)}}
-		}
 	}
 	if a.folder, a.release, err = secretsFolder(auth, env); err != nil {
 		return nil, nil, failure{exitRefused, []error{err}}
