@@ -78,6 +78,7 @@ func TestDropinStreams(t *testing.T) {
 // streamCase runs one case in a folder of its own.
 func streamCase(t *testing.T, u user, c eventtest.Case, same bool) result {
 	d := newDropin(t, u)
+	d.closedTUN = tunClosed(u)
 	d.redacts = c.Env["CELLOS_REDACT_EVENT_FIELDS"] != ""
 	table := map[string]string{"DIR": d.dir}
 	for name, f := range c.Files {

@@ -15,8 +15,13 @@ func newDropin(t *testing.T, u user) *dropin { return &dropin{newBench(t, u)} }
 
 // supervisor prepares cellos under the name by which it is the drop-in.
 func (d *dropin) supervisor(env []string, args ...string) *exec.Cmd {
+	if d.closedTUN { // another program is in between, which names cellos itself
+		args = append([]string{"supervise"}, args...)
+	}
 	cmd := d.command(args...)
-	cmd.Args[0] = "cellos-supervisor"
+	if !d.closedTUN {
+		cmd.Args[0] = "cellos-supervisor"
+	}
 	cmd.Env = append([]string{"CELLOS_STATE=" + d.state}, env...)
 	return cmd
 }
