@@ -2,13 +2,11 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
 	"cellos.io/cellos/admission"
 	"cellos.io/cellos/authority"
-	"cellos.io/cellos/document"
 	"cellos.io/cellos/evidence"
 	"cellos.io/cellos/supervisor"
 	"cellos.io/cellos/variable"
@@ -214,22 +212,4 @@ func or(s, standard string) string {
 		return standard
 	}
 	return s
-}
-
-// subject is what the events are published under.
-func subject(vars variable.Env, doc *document.Document, runID string) string {
-	tenant := "_no_tenant_"
-	if c := doc.Spec.Correlation; c != nil && c.TenantID != nil {
-		tenant = *c.TenantID
-	}
-	if template, _ := vars.Lookup(string(variable.EventsSubjectTemplate)); strings.TrimSpace(template) != "" {
-		return strings.NewReplacer("{spec_id}", doc.Spec.ID, "{run_id}", runID, "{tenantId}", tenant).Replace(template)
-	}
-	if t := vars.Line(variable.TenantID); t != "" {
-		return fmt.Sprintf("cellos.events.%s.%s.%s", t, doc.Spec.ID, runID)
-	}
-	if s, set := vars.Lookup(string(variable.EventsSubject)); set {
-		return s
-	}
-	return "cellos.events.v1"
 }

@@ -32,7 +32,7 @@ func commands() []command {
 			flags: append([]string{"--predicate", "--builder", "--failed", "--statement", "--output", "--key"}, signerFlagNames...), files: true, run: attestCommand},
 		{name: "events", does: "list and send again what a sink did not take", usage: eventsUsage, flags: []string{"--to"}, files: true, run: eventsCommand},
 		{name: "keys", does: "the keys that sign evidence", usage: keysUsage, flags: []string{"--json", "--format"}, run: keysCommand},
-		{name: "seccomp", does: "filters of system calls: show, check, compare, compile, learn", usage: seccompUsage, words: seccompWords, flags: seccompFlagNames, files: true, run: seccompCommand},
+		{name: "seccomp", does: "filters of system calls: show, check, compare, compile, learn", usage: seccompUsage, words: seccompWords, flags: seccompFlagNames, files: true, run: seccompOrLearn},
 		{name: "secret", does: "in a cell: print a secret", usage: secretUsage, run: secretCommand},
 		{name: "supervise", does: "behave as cellos-supervisor", usage: superviseUsage, flags: []string{"--validate", "--version"}, files: true, run: supervise},
 		{name: "env", does: "the environment variables that are read", usage: envUsage, flags: []string{"--json"}, run: envCommand},

@@ -103,3 +103,21 @@ func brief(s string) string {
 }
 
 func quote(s string) string { return strconv.Quote(s) }
+
+// refusal is the failure of a run that did not begin; a mistake on the command line stays one.
+func refusal(err error) error {
+	if f, ok := err.(failure); ok {
+		return f
+	}
+	return failure{exitRefused, []error{err}}
+}
+
+// split undoes errors.Join.
+func split(err error) []error {
+	if j, ok := err.(interface{ Unwrap() []error }); ok {
+		return j.Unwrap()
+	}
+	return []error{err}
+}
+
+func withText(text, hint string) error { return mistake{text, hint} }

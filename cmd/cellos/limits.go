@@ -1,15 +1,12 @@
 package main
 
 import (
-	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
 
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/cgroup"
-	"cellos.io/cellos/evidence/record"
 	"cellos.io/cellos/plan"
 	"cellos.io/cellos/variable"
 )
@@ -97,16 +94,4 @@ func (l operatorLimits) narrow(a *authority.Authority) {
 	if l.time != 0 && (l.time < d.Wall || l.time == d.Wall && d.WallFrom == "spec.lifetime.ttlSeconds") {
 		d.Wall, d.WallFrom = l.time, "CELLOS_RUN_TIMEOUT_MS"
 	}
-}
-
-// cleanGroups removes the control group that a run left whose supervisor died.
-func cleanGroups(c record.Crashed, out io.Writer) error {
-	if len(c.Groups) == 0 {
-		return nil
-	}
-	removed, err := cgroup.Clean(c.Groups)
-	if removed {
-		fmt.Fprintf(out, "removed the control group of %s\n", c.ID)
-	}
-	return err
 }

@@ -29,15 +29,6 @@ func main() {
 	}))
 }
 
-// An environment is what the command line gets from the process, so that tests can give it something else.
-type environment struct {
-	in, out, err *os.File
-	vars         variable.Env
-	getenv       func(string) string // of vars, for packages that are given the reader
-	environ      func() []string
-	getwd        func() (string, error)
-}
-
 // run is the whole program. It returns the exit status.
 func run(args []string, env environment) int {
 	ui := &console{out: env.out, err: env.err}

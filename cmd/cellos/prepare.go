@@ -179,14 +179,6 @@ func (a *asked) refused(code int, errs []error) error {
 	return f
 }
 
-// split undoes errors.Join.
-func split(err error) []error {
-	if j, ok := err.(interface{ Unwrap() []error }); ok {
-		return j.Unwrap()
-	}
-	return []error{err}
-}
-
 // newFlags makes the flag set of a command that takes a document or a command.
 func newFlags(command string, g *grants, file *string, env environment) *flag.FlagSet {
 	set := flag.NewFlagSet(command, flag.ContinueOnError)

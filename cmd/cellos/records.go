@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"text/tabwriter"
 	"time"
 
@@ -122,9 +121,4 @@ func recoverRuns(state string, sign signing, env environment, ui *console) error
 		}
 		return err
 	})
-}
-
-// stateDir is where the records are.
-func stateDir(env environment) (string, error) {
-	return record.StateDir(env.getenv, os.Geteuid(), env.vars.TempDir())
 }

@@ -186,14 +186,6 @@ func (a *asked) run(env environment, ui *console, runID string) error {
 	return status(end.Code)
 }
 
-// refusal is the failure of a run that did not begin; a mistake on the command line stays one.
-func refusal(err error) error {
-	if f, ok := err.(failure); ok {
-		return f
-	}
-	return failure{exitRefused, []error{err}}
-}
-
 // stop stops this process, and returns when it was continued. The signal goes to the calling thread, which takes it before it leaves
 // the system call; one to the process may be taken by another thread, while this one goes on for a while (kernel/signal.c:
 // complete_signal).
@@ -239,5 +231,3 @@ func tell(end supervisor.End, auth *authority.Authority, p *plan.Plan, search st
 		ui.print(err)
 	}
 }
-
-func withText(text, hint string) error { return mistake{text, hint} }

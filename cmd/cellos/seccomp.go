@@ -68,9 +68,6 @@ func seccompCommand(args []string, env environment, ui *console) error {
 	}
 	t := &filterTool{env: env, ui: ui, word: args[0]}
 	args = args[1:]
-	if t.word == "learn" {
-		return learnCommand(args, env, ui)
-	}
 	run := map[string]func(args []string) error{
 		"list": t.list, "show": t.show, "compile": t.compile, "check": t.check, "disasm": t.disasm, "explain": t.explain, "simulate": t.simulate, "diff": t.diff,
 	}[t.word]

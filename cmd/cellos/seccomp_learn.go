@@ -126,3 +126,11 @@ func learnt(seen *learn.Recorder, argv []string, g *grants) ([]byte, error) {
 	}
 	return text, seen.Check(p)
 }
+
+// seccompOrLearn is the command seccomp: learn runs a cell, and everything else reads filters.
+func seccompOrLearn(args []string, env environment, ui *console) error {
+	if len(args) > 0 && args[0] == "learn" {
+		return learnCommand(args[1:], env, ui)
+	}
+	return seccompCommand(args, env, ui)
+}

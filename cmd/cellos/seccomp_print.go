@@ -4,8 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"cellos.io/cellos/seccomp"
@@ -94,30 +92,6 @@ func (t *filterTool) compile(args []string) error {
 	}
 	_, err = t.env.out.Write(text)
 	return err
-}
-
-// writeFile writes a file that cellos run then takes: for its owner alone to write. It follows no link and replaces a file as a whole.
-func writeFile(name string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".cellos-*")
-	if err == nil {
-		_, err = f.Write(content)
-		if cerr := f.Close(); err == nil {
-			err = cerr
-		}
-		if err == nil {
-			err = os.Chmod(f.Name(), 0o644)
-		}
-		if err == nil {
-			err = os.Rename(f.Name(), name)
-		}
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}
-	if err != nil {
-		return failure{exitUsage, []error{fmt.Errorf("writing %s: %w", name, err)}}
-	}
-	return nil
 }
 
 func (t *filterTool) disasm(args []string) error {

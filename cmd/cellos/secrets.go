@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
@@ -12,7 +11,6 @@ import (
 
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/evidence"
-	"cellos.io/cellos/evidence/record"
 	"cellos.io/cellos/outbound"
 	"cellos.io/cellos/plan"
 	"cellos.io/cellos/secret"
@@ -162,17 +160,6 @@ func roots(env environment) (*x509.CertPool, error) {
 		err = variable.Errorf(variable.CABundle, "%v", err)
 	}
 	return pool, err
-}
-
-// cleanSocket removes the socket's folder that a run left whose supervisor died.
-func cleanSocket(c record.Crashed) error {
-	if c.Socket == "" {
-		return nil
-	}
-	if !filepath.IsAbs(c.Socket) || !strings.HasPrefix(filepath.Base(c.Socket), delivery.FolderPattern) {
-		return fmt.Errorf("removing the socket of its secrets: %s is not one", c.Socket)
-	}
-	return delivery.RemoveFolder(c.Socket)
 }
 
 const secretUsage = `usage: cellos secret get KEY

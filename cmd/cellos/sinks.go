@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -231,3 +232,21 @@ func (l leaving) natsSink(dead *deadletter.Dir, doc *document.Document, runID st
 }
 
 const defaultSubject = "cellos.events.v1"
+
+// subject is what the events are published under.
+func subject(vars variable.Env, doc *document.Document, runID string) string {
+	tenant := "_no_tenant_"
+	if c := doc.Spec.Correlation; c != nil && c.TenantID != nil {
+		tenant = *c.TenantID
+	}
+	if template, _ := vars.Lookup(string(variable.EventsSubjectTemplate)); strings.TrimSpace(template) != "" {
+		return strings.NewReplacer("{spec_id}", doc.Spec.ID, "{run_id}", runID, "{tenantId}", tenant).Replace(template)
+	}
+	if t := vars.Line(variable.TenantID); t != "" {
+		return fmt.Sprintf("cellos.events.%s.%s.%s", t, doc.Spec.ID, runID)
+	}
+	if s, set := vars.Lookup(string(variable.EventsSubject)); set {
+		return s
+	}
+	return "cellos.events.v1"
+}

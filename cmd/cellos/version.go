@@ -7,9 +7,6 @@ import (
 	"runtime/debug"
 )
 
-// version is the program's own; a release build may set it with -ldflags "-X main.version=…".
-var version = "0.1.0"
-
 const versionUsage = `usage: cellos version [--json]
 `
 

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"cellos.io/cellos/evidence/record"
+	"cellos.io/cellos/variable"
+)
+
+// version is the program's own; a release build may set it with -ldflags "-X main.version=…".
+var version = "0.1.0"
+
+// An environment is what the command line gets from the process, so that tests can give it something else.
+type environment struct {
+	in, out, err *os.File
+	vars         variable.Env
+	getenv       func(string) string // of vars, for packages that are given the reader
+	environ      func() []string
+	getwd        func() (string, error)
+}
+
+// stateDir is where the records are.
+func stateDir(env environment) (string, error) {
+	return record.StateDir(env.getenv, os.Geteuid(), env.vars.TempDir())
+}
+
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// writeFile writes a file that cellos run then takes: for its owner alone to write. It follows no link and replaces a file as a whole.
+func writeFile(name string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".cellos-*")
+	if err == nil {
+		_, err = f.Write(content)
+		if cerr := f.Close(); err == nil {
+			err = cerr
+		}
+		if err == nil {
+			err = os.Chmod(f.Name(), 0o644)
+		}
+		if err == nil {
+			err = os.Rename(f.Name(), name)
+		}
+		if err != nil {
+			os.Remove(f.Name())
+		}
+	}
+	if err != nil {
+		return failure{exitUsage, []error{fmt.Errorf("writing %s: %w", name, err)}}
+	}
+	return nil
+}
