@@ -114,7 +114,7 @@ func TestMemoryIsLimited(t *testing.T) {
 				t.Parallel()
 				b := newBench(t, u)
 				r := b.sh(script, "--memory", "64MiB")
-				r.fails(t, 137, "used up its memory of 67108864 bytes (spec.run.limits.memoryMaxBytes)")
+				r.fails(t, 137, "used up its memory of 67108864 bytes (--memory)")
 				if strings.Contains(r.out, "more than it may") {
 					t.Error("it went on")
 				}

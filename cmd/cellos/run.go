@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"cellos.io/cellos/authority"
@@ -176,7 +177,7 @@ func (a *asked) run(env environment, ui *console, runID string) error {
 	a.end = end
 	watched.say(ui)
 	gated.tell()
-	tell(end, auth, p, env.vars.Text(variable.SearchPath), ui)
+	a.tell(end, auth, p, env.vars.Text(variable.SearchPath), ui)
 	if end.Code == 0 {
 		return nil
 	}
@@ -209,7 +210,7 @@ func listen() (signals chan os.Signal, listening <-chan struct{}) {
 }
 
 // tell prints what went wrong, and what would help. search is the PATH of whoever called.
-func tell(end supervisor.End, auth *authority.Authority, p *plan.Plan, search string, ui *console) {
+func (a *asked) tell(end supervisor.End, auth *authority.Authority, p *plan.Plan, search string, ui *console) {
 	if end.Err == nil {
 		if end.Code == 128+int(syscall.SIGSYS) {
 			sigsys(p, ui)
@@ -228,6 +229,25 @@ func tell(end supervisor.End, auth *authority.Authority, p *plan.Plan, search st
 		return
 	}
 	for _, err := range split(end.Err) {
-		ui.print(err)
+		ui.print(a.inWords(err))
 	}
 }
+
+// inWords puts a limit of an ad-hoc run that is named as a field of the document into the words of the command line.
+func (a *asked) inWords(err error) error {
+	before, rest, named := strings.Cut(err.Error(), "(spec.")
+	field, after, closed := strings.Cut(rest, ")")
+	if a.name != "" || !named || !closed {
+		return err
+	}
+	return reworded{err, before + "(" + a.grants.flagOf("spec."+field) + ")" + after}
+}
+
+// A reworded error has another text, and the hint of the first.
+type reworded struct {
+	error
+	text string
+}
+
+func (r reworded) Error() string { return r.text }
+func (r reworded) Unwrap() error { return r.error }
