@@ -62,6 +62,9 @@ func (n *netAsked) consistent() error {
 // parseRule reads NAME[:PORT[/PROTOCOL]]. A name alone is what a browser would do with it: TCP port 443.
 func parseRule(v string) (document.EgressRule, error) {
 	r := document.EgressRule{Host: v, Port: 443}
+	if strings.Contains(v, "://") {
+		return r, errors.New("a name is granted, not a URL: NAME[:PORT[/PROTOCOL]]")
+	}
 	rest, proto, hasProto := strings.Cut(v, "/")
 	if hasProto {
 		r.Protocol = &proto
