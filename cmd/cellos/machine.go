@@ -85,7 +85,7 @@ func microVM(env environment, strict bool) (b microvm.Backend, err error) {
 	if b.Store, err = image.Open(dir); err != nil {
 		return b, err
 	}
-	b.Program, err = os.Executable()
+	b.Program, err = firstProcess()
 	return b, err
 }
 
