@@ -199,7 +199,7 @@ func survivors(token string) (n int) {
 
 // waitFor gives the machine time to do what was promised; the promise is what is tested, not the time.
 func waitFor(done func() bool) bool {
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if done() {
 			return true
 		}
