@@ -44,8 +44,8 @@ type Cell interface {
 	Measure(ctx context.Context) (Boundary, error)
 	// Release starts the command. A *StartError means that it could not be executed; the cell is then at its end.
 	Release(ctx context.Context) error
-	// Terminal is the master side of the cell's terminal, nil if the plan has none. The cell owns it.
-	Terminal() *os.File
+	// Terminal is our side of the cell's terminal, nil if the plan has none. The cell owns it.
+	Terminal() Terminal
 	// Signal sends a signal to the command's process group, or to every process of the cell.
 	Signal(n int, every bool) error
 	// Wait returns when the command and every other process of the cell has ended. Precondition: Release returned nil.
@@ -89,6 +89,7 @@ type Usage struct {
 	Processes     uint64 // most processes and threads at once
 	Throttled     int64  // periods in which the processor time was used up
 	ThrottledTime time.Duration
+	Claimed       bool  // by the kernel of a virtual machine: nobody else saw it
 	Err           error // a limit did not last as long as the command, or cannot be read any more; nil: all did
 }
 

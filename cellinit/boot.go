@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"cellos.io/cellos/secret"
 )
 
 // Limits of a Boot, as in src/protocol.h.
@@ -58,19 +60,26 @@ type LateFilter struct {
 	Listener bool
 }
 
-// ArgumentsFile lays out the file of Boot.Arguments. No string may contain a NUL.
-func ArgumentsFile(argv, env []string) []byte {
+// ArgumentsFile lays out the file of Boot.Arguments. No string may contain a NUL. With secrets, which are added to the environment, the
+// caller wipes the result.
+func ArgumentsFile(argv, env []string, secrets ...secret.Variable) []byte {
 	size := 16
+	for _, v := range secrets {
+		size += len(v.Name) + 1 + v.Value.Len() + 1
+	}
 	for _, list := range [][]string{argv, env} {
 		for _, s := range list {
 			size += len(s) + 1
 		}
 	}
-	b := append(make([]byte, 0, size), words(uint32(size), uint32(len(argv)), uint32(len(env)), 0)...)
+	b := append(make([]byte, 0, size), words(uint32(size), uint32(len(argv)), uint32(len(env)+len(secrets)), 0)...)
 	for _, list := range [][]string{argv, env} {
 		for _, s := range list {
 			b = append(append(b, s...), 0)
 		}
+	}
+	for _, v := range secrets {
+		b = append(v.Value.AppendTo(append(append(b, v.Name...), '=')), 0)
 	}
 	return b
 }

@@ -1,10 +1,13 @@
 package guest
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 
 	"cellos.io/cellos/plan"
+	"cellos.io/cellos/seccomp"
+	"cellos.io/cellos/secret"
 	"cellos.io/cellos/sysabi"
 	"cellos.io/cellos/table"
 )
@@ -51,6 +54,7 @@ type Plan struct {
 	Held       plan.Held    `json:"held"`
 	Mounts     []mount      `json:"mounts"`
 	Layers     []string     `json:"layers"`
+	Exports    bool         `json:"exports"`
 	Processes  uint64       `json:"processes"`
 	Filters    []filter     `json:"filters"`
 	Arch       string       `json:"arch"`
@@ -60,6 +64,8 @@ type filter struct {
 	Name    string `json:"name"`
 	Program []byte `json:"program"`
 	Late    bool   `json:"late"`
+	// Policy is there where the program has to be compiled for addresses that nobody but the cell's first process knows.
+	Policy *seccomp.Policy `json:"policy,omitempty"`
 }
 
 type mount struct {
@@ -71,12 +77,16 @@ type mount struct {
 // Pack takes out of a plan what the guest needs.
 func Pack(p *plan.Plan) Plan {
 	w := Plan{Namespaces: uint64(p.Namespaces), IDs: p.IDs, Table: p.Table, Probes: p.Boot.Probes, Terminal: p.Boot.Terminal, Held: p.Held,
-		Processes: p.Limits.Processes, Arch: p.Arch}
+		Processes: p.Limits.Processes, Arch: p.Arch, Exports: p.Exports}
 	for _, h := range p.Handed {
 		w.Handed = append(w.Handed, h.Name)
 	}
 	for _, f := range p.Filters {
-		w.Filters = append(w.Filters, filter{f.Name, f.Program, f.Late})
+		x := filter{Name: f.Name, Program: f.Program, Late: f.Late}
+		if f.Once() {
+			x.Policy = f.Policy
+		}
+		w.Filters = append(w.Filters, x)
 	}
 	for _, c := range p.Boot.Candidates {
 		w.Candidates = append(w.Candidates, []byte(c))
@@ -95,13 +105,13 @@ func Pack(p *plan.Plan) Plan {
 // Unpack makes a plan of it that backend/process can carry out.
 func (w Plan) Unpack() *plan.Plan {
 	p := &plan.Plan{Backend: "process", Arch: w.Arch, Namespaces: plan.Namespaces(w.Namespaces), IDs: w.IDs, Table: w.Table, Held: w.Held,
-		Boot: plan.Boot{Probes: w.Probes, Terminal: w.Terminal}}
+		Boot: plan.Boot{Probes: w.Probes, Terminal: w.Terminal}, Exports: w.Exports}
 	p.Limits.Processes = w.Processes
 	for _, h := range w.Handed {
 		p.Handed = append(p.Handed, plan.Handed{Name: h})
 	}
 	for _, f := range w.Filters {
-		p.Filters = append(p.Filters, plan.Filter{Name: f.Name, Program: f.Program, Late: f.Late})
+		p.Filters = append(p.Filters, plan.Filter{Name: f.Name, Program: f.Program, Late: f.Late, Policy: f.Policy})
 	}
 	for _, c := range w.Candidates {
 		p.Boot.Candidates = append(p.Boot.Candidates, string(c))
@@ -141,16 +151,25 @@ func (c Config) Frames() ([]byte, error) {
 	}
 }
 
-// ReadConfig reads the CONFIG frames.
-func ReadConfig(r *Reader) (Config, error) {
+// ReadConfig reads the SECRET and the CONFIG frames.
+func ReadConfig(r *Reader) (Config, []secret.Variable, error) {
 	var all []byte
+	var secrets []secret.Variable
 	for {
 		t, b, err := r.Next()
 		if err != nil {
-			return Config{}, fmt.Errorf("reading the configuration: %w", err)
+			return Config{}, nil, fmt.Errorf("reading the configuration: %w", err)
+		}
+		if t == TypeSecret && len(b) >= 2 {
+			n := int(binary.LittleEndian.Uint16(b))
+			if n > len(b)-2 {
+				return Config{}, nil, fmt.Errorf("reading the configuration: a secret whose name has %d bytes in a frame of %d", n, len(b))
+			}
+			secrets = append(secrets, secret.Variable{Name: string(b[2 : 2+n]), Value: secret.Take(b[2+n:])})
+			continue
 		}
 		if t != TypeConfig || len(b) < 1 || len(all)+len(b) > MaxConfig {
-			return Config{}, fmt.Errorf("reading the configuration: a frame %v of %d bytes", t, len(b))
+			return Config{}, nil, fmt.Errorf("reading the configuration: a frame %v of %d bytes", t, len(b))
 		}
 		all = append(all, b[1:]...)
 		if b[0] == 1 {
@@ -159,12 +178,12 @@ func ReadConfig(r *Reader) (Config, error) {
 	}
 	var c Config
 	if err := json.Unmarshal(all, &c); err != nil {
-		return Config{}, fmt.Errorf("reading the configuration: %w", err)
+		return Config{}, nil, fmt.Errorf("reading the configuration: %w", err)
 	}
 	if c.Protocol != Protocol {
-		return Config{}, fmt.Errorf("reading the configuration: protocol %d; this guest speaks %d", c.Protocol, Protocol)
+		return Config{}, nil, fmt.Errorf("reading the configuration: protocol %d; this guest speaks %d", c.Protocol, Protocol)
 	}
-	return c, nil
+	return c, secrets, nil
 }
 
 // Errno turns the number of a Failed into an error.

@@ -3,14 +3,16 @@
 //
 //	host                                        guest
 //	  ◀───────────────────────────────── HELLO  what it is
-//	CONFIG… ───────────────────────────────▶    mounts the drives, builds the cell by the plan's table, probes it
+//	SECRET* CONFIG… ───────────────────────▶    mounts the drives, builds the cell by the plan's table, probes it
 //	judges  ◀─────────────────────────── READY  what the probes found, what its /proc shows
-//	RELEASE ───────────────────────────────▶    starts the command
+//	RESIZE* RELEASE ───────────────────────▶    starts the command
 //	  ◀───────────────────── STARTED or FAILED
-//	STDIN* EOF SIGNAL* CLOSED* ────────────▶
-//	  ◀──────────────────── STDOUT* STDERR* CREDIT*
+//	STDIN* EOF SIGNAL* CLOSED* RESIZE* PING* ▶
+//	  ◀────────────── STDOUT* STDERR* CREDIT* PONG*
 //	  ◀──────────────────────────────────── EXIT  everything of the cell has ended
 //	  ◀────────────────────────────── CHANGES*  what changed in the working directory, as tar
+//	EXPORT* ───────────────────────────────▶
+//	  ◀──────────────────────────── FILE* DATA*   a file as the command left it
 //	ACK ───────────────────────────────────▶    powers off
 //
 // ERROR ends the conversation from the guest's side at any time. docs/guest.md is the contract in full.

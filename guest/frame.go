@@ -7,13 +7,14 @@ import (
 )
 
 // Protocol is the version that both sides of this package speak. Another one is an error: host and guest come from one build.
-const Protocol = 2
+const Protocol = 3
 
 // Bounds of a frame.
 const (
 	MaxFrame = 1 << 20  // bytes after the length; the type is one of them
 	MaxData  = 64 << 10 // bytes of a stream in one frame
 	MaxText  = 4 << 10  // bytes of a text that the guest says
+	MaxPath  = 4 << 10  // bytes of a path (PATH_MAX)
 )
 
 // A Type says what a frame is. The host's are below 0x80.
@@ -22,13 +23,16 @@ type Type uint8
 // The types of frames.
 const (
 	TypeConfig  Type = 0x01 // u8 last, part of a JSON Config
+	TypeSecret  Type = 0x02 // u16 length of the name, the name, the value
 	TypeRelease Type = 0x03 // empty
 	TypeSignal  Type = 0x04 // u8 number, u8 1 for every process
 	TypeStdin   Type = 0x05 // bytes
 	TypeEOF     Type = 0x06 // empty: standard input has ended
+	TypeExport  Type = 0x07 // absolute path of a file that is wanted
 	TypeAck     Type = 0x08 // empty: nothing more is wanted
 	TypeResize  Type = 0x09 // u16 rows, u16 columns
 	TypeClosed  Type = 0x0a // u8 TypeStdout or TypeStderr: nobody reads that output any more
+	TypePing    Type = 0x0b // empty: the guest answers PONG
 
 	TypeHello   Type = 0x81 // JSON Hello
 	TypeReady   Type = 0x82 // JSON Ready
@@ -40,6 +44,9 @@ const (
 	TypeError   Type = 0x88 // JSON Problem
 	TypeCredit  Type = 0x89 // u32 bytes of standard input that were taken
 	TypeFailed  Type = 0x8a // JSON Failed
+	TypeFile    Type = 0x8b // JSON File
+	TypeData    Type = 0x8c // u8 last, part of the file
+	TypePong    Type = 0x8d // empty
 )
 
 // String names the type as docs/guest.md does.
@@ -47,9 +54,10 @@ func (t Type) String() string {
 	for _, x := range []struct {
 		t    Type
 		name string
-	}{{TypeConfig, "CONFIG"}, {TypeRelease, "RELEASE"}, {TypeSignal, "SIGNAL"}, {TypeStdin, "STDIN"}, {TypeEOF, "EOF"}, {TypeAck, "ACK"}, {TypeResize, "RESIZE"}, {TypeClosed, "CLOSED"},
+	}{{TypeConfig, "CONFIG"}, {TypeSecret, "SECRET"}, {TypeExport, "EXPORT"}, {TypePing, "PING"}, {TypeRelease, "RELEASE"}, {TypeSignal, "SIGNAL"}, {TypeStdin, "STDIN"}, {TypeEOF, "EOF"}, {TypeAck, "ACK"}, {TypeResize, "RESIZE"}, {TypeClosed, "CLOSED"},
 		{TypeHello, "HELLO"}, {TypeReady, "READY"}, {TypeStarted, "STARTED"}, {TypeStdout, "STDOUT"}, {TypeStderr, "STDERR"}, {TypeExit, "EXIT"},
-		{TypeChanges, "CHANGES"}, {TypeError, "ERROR"}, {TypeCredit, "CREDIT"}, {TypeFailed, "FAILED"}} {
+		{TypeChanges, "CHANGES"}, {TypeError, "ERROR"}, {TypeCredit, "CREDIT"}, {TypeFailed, "FAILED"},
+		{TypeFile, "FILE"}, {TypeData, "DATA"}, {TypePong, "PONG"}} {
 		if x.t == t {
 			return x.name
 		}

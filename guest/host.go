@@ -4,9 +4,9 @@ import (
 	"encoding/binary"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"cellos.io/cellos/plan"
-	"cellos.io/cellos/sysabi"
 )
 
 // Window is how much standard input may be on its way: the host sends no more than the guest has given credit for.
@@ -18,6 +18,9 @@ type Host struct {
 	state  state
 	layers []string // what Ready has to tell of, in this order
 	probes []plan.Probe
+
+	wanted atomic.Bool // EXPORT was sent, and FILE has not come
+	rest   int64       // bytes of the file that are to come
 
 	mu  sync.Mutex
 	out io.Writer
@@ -33,20 +36,23 @@ const (
 	wantStart // READY was heard; STARTED or FAILED comes after RELEASE
 	running
 	changes // EXIT was heard
-	over
+	over    // the last CHANGES were heard, or FAILED
+	file    // FILE was heard
+	dead    // ERROR was heard
 )
 
 // An Event is one message of the guest. The field that its type names is set.
 type Event struct {
 	Type   Type
-	Data   []byte // STDOUT, STDERR, CHANGES; valid until the next call of Next
-	Last   bool   // CHANGES: nothing more comes
+	Data   []byte // STDOUT, STDERR, CHANGES, DATA; valid until the next call of Next
+	Last   bool   // CHANGES, DATA: nothing more comes
 	Hello  Hello
 	Ready  Ready
 	PID    int
 	Failed Failed
 	Exit   Exit
 	Credit int
+	File   File
 	Text   string // ERROR
 }
 
@@ -127,7 +133,19 @@ func (h *Host) Next() (Event, error) {
 			return Event{}, err
 		}
 		e.Text = Clean(p.Text, 1000)
-		h.state = over
+		h.state = dead
+	case TypeFile:
+		if err := h.announced(body, &e.File); err != nil {
+			return Event{}, err
+		}
+	case TypeData:
+		if err := h.data(body, &e); err != nil {
+			return Event{}, err
+		}
+	case TypePong:
+		if len(body) != 0 {
+			return Event{}, broken("PONG of %d bytes", len(body))
+		}
 	}
 	return e, nil
 }
@@ -146,7 +164,13 @@ func (h *Host) expects(t Type) bool {
 	case TypeChanges:
 		return h.state == changes
 	case TypeError:
-		return h.state != over
+		return h.state != dead
+	case TypeFile:
+		return h.state == over && h.wanted.CompareAndSwap(true, false)
+	case TypeData:
+		return h.state == file
+	case TypePong:
+		return h.state != wantHello && h.state != dead
 	}
 	return false
 }
@@ -191,6 +215,38 @@ func (h *Host) ready(body []byte, m *Ready) error {
 	return nil
 }
 
+// announced reads FILE.
+func (h *Host) announced(body []byte, f *File) error {
+	if err := decode(TypeFile, body, f); err != nil {
+		return err
+	}
+	if f.Size < 0 || f.Mode > 0o777 {
+		return broken("FILE of %d bytes and mode %o", f.Size, f.Mode)
+	}
+	if f.Error != "" {
+		f.Error = Clean(f.Error, 400)
+		return nil
+	}
+	h.state, h.rest = file, f.Size
+	return nil
+}
+
+// data reads DATA: the parts together are as long as FILE said.
+func (h *Host) data(body []byte, e *Event) error {
+	if len(body) < 1 || body[0] > 1 || len(body)-1 > MaxData {
+		return broken("DATA of %d bytes", len(body))
+	}
+	e.Data, e.Last = body[1:], body[0] == 1
+	h.rest -= int64(len(e.Data))
+	if h.rest < 0 || e.Last && h.rest != 0 {
+		return broken("DATA that is %d bytes longer than FILE said", -h.rest)
+	}
+	if e.Last {
+		h.state = over
+	}
+	return nil
+}
+
 // Answered reports whether the guest's answer to a probe is one that the plan wants.
 func Answered(p plan.Probe, got string) bool {
 	if len(p.Want) == 0 {
@@ -202,57 +258,4 @@ func Answered(p plan.Probe, got string) bool {
 		}
 	}
 	return false
-}
-
-// Configure sends CONFIG.
-func (h *Host) Configure(c Config) error {
-	b, err := c.Frames()
-	if err != nil {
-		return err
-	}
-	return h.write(b)
-}
-
-// Release sends RELEASE.
-func (h *Host) Release() error { return h.send(TypeRelease) }
-
-// Acknowledge sends ACK: the guest powers off.
-func (h *Host) Acknowledge() error { return h.send(TypeAck) }
-
-// Signal sends SIGNAL to the command's process group, or to every process of the cell.
-func (h *Host) Signal(n int, every bool) error {
-	all := byte(0)
-	if every {
-		all = 1
-	}
-	if n < 1 || n > 64 {
-		return sysabi.EINVAL
-	}
-	return h.send(TypeSignal, []byte{byte(n), all})
-}
-
-// Input sends standard input, at most MaxData bytes for which there is credit; no byte means that it has ended.
-func (h *Host) Input(b []byte) error {
-	if len(b) == 0 {
-		return h.send(TypeEOF)
-	}
-	return h.send(TypeStdin, b)
-}
-
-// Closed sends CLOSED: nobody reads an output any more, so its writers get SIGPIPE.
-func (h *Host) Closed(t Type) error { return h.send(TypeClosed, []byte{byte(t)}) }
-
-func (h *Host) send(t Type, parts ...[]byte) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.buf = Append(h.buf[:0], t, parts...)
-	_, err := h.out.Write(h.buf)
-	return err
-}
-
-func (h *Host) write(b []byte) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	_, err := h.out.Write(b)
-	return err
 }

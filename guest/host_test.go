@@ -91,8 +91,8 @@ func TestLies(t *testing.T) {
 		{"the end before the beginning", goodExit, "EXIT does not come here"},
 		{"two greetings", stream(goodHello, goodHello), "HELLO does not come here"},
 		{"another protocol", hello(func(m *Hello) { m.Protocol = 1 }), "it speaks protocol 1"},
-		{"an unknown field", frame(TypeHello, `{"protocol":2,"root":true}`), "unknown field"},
-		{"two messages in one", frame(TypeHello, `{"protocol":2}{"protocol":2}`), "something follows"},
+		{"an unknown field", frame(TypeHello, `{"protocol":3,"root":true}`), "unknown field"},
+		{"two messages in one", frame(TypeHello, `{"protocol":3}{"protocol":3}`), "something follows"},
 		{"a thousand names", hello(func(m *Hello) { m.Proc = make([]string, 1000) }), "1000 names"},
 		{"fewer answers than probes", ready(Ready{Probes: []string{"EPERM"}}), "1 answers to 2 probes"},
 		{"a layer that nobody planned", ready(Ready{Probes: []string{"EPERM", "success"}, Layers: []Layer{{Name: "magic"}}}), "not planned"},
@@ -153,9 +153,12 @@ func TestConfigTravels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := ReadConfig(NewReader(bytes.NewReader(b)))
+	c, secrets, err := ReadConfig(NewReader(bytes.NewReader(b)))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(secrets) != 0 {
+		t.Errorf("%d secrets that nobody sent", len(secrets))
 	}
 	got := c.Plan.Unpack()
 	if got.Boot.Candidates[0] != p.Boot.Candidates[0] || len(got.Boot.Candidates[1]) != 3<<20 || got.Mounts[0] != p.Mounts[0] {

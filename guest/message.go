@@ -44,6 +44,13 @@ type Failed struct {
 	Errno int    `json:"errno"`
 }
 
+// A File answers EXPORT: how large the file is whose bytes follow, or why it cannot be had.
+type File struct {
+	Size  int64  `json:"size"`
+	Mode  uint32 `json:"mode"` // permission bits
+	Error string `json:"error,omitempty"`
+}
+
 // A Problem is an error of the guest, after which it powers off.
 type Problem struct {
 	Text string `json:"text"`

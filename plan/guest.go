@@ -77,7 +77,7 @@ func ForGuest(a *authority.Authority, h Host, g Guest) (*Plan, error) {
 	}
 	gh.UID, gh.GID = m.UID, m.GID
 
-	p := &planner{a: &in, h: gh, p: &Plan{Backend: "microvm", Arch: h.Arch, Limits: a.Limits, Work: a.Work, Held: Held{Changes: -1, Terminal: -1, Device: -1, State: -1}, Machine: m}}
+	p := &planner{a: &in, h: gh, p: &Plan{Backend: "microvm", Arch: h.Arch, Exports: len(a.Exports) > 0, Limits: a.Limits, Work: a.Work, Held: Held{Changes: -1, Terminal: -1, Device: -1, State: -1}, Machine: m}}
 	p.machine(m, &in)
 	if in.Work.Mode == authority.Overlay {
 		in.Work.Mode = authority.Write // the guest puts an overlay there before the cell is built
@@ -93,11 +93,6 @@ func ForGuest(a *authority.Authority, h Host, g Guest) (*Plan, error) {
 	p.build()
 	if n := len(p.p.Table); n > table.MaxSteps {
 		p.refuse("", fmt.Sprintf("the granted paths take %d steps to show; at most %d are possible", n, table.MaxSteps), "grant folders that contain them")
-	}
-	for _, f := range p.p.Filters {
-		if f.Once() {
-			p.refuse("spec.run.seccomp.profile", "the filter "+f.Name+", which allows one execve: not by this backend yet", "use hardened+net-none, or choose the process backend")
-		}
 	}
 	if len(p.refused) > 0 {
 		return nil, p.refused
@@ -125,14 +120,8 @@ func (p *planner) machine(m *Machine, in *authority.Authority) {
 	if in.OnHost || len(in.Network) > 0 || len(in.Names.Allow) > 0 {
 		p.refuse("spec.authority.egressRules", "reaching a network: "+yet, "choose the process backend")
 	}
-	if len(in.Secrets) > 0 {
-		p.refuse("spec.authority.secretRefs", "delivering secrets: "+yet, "choose the process backend")
-	}
-	for _, x := range in.Exports {
-		p.refuse(x.From, fmt.Sprintf("exporting %s: %s", x.Path, yet), "choose the process backend")
-	}
-	if in.Command.Terminal {
-		p.refuse("spec.run.terminal", "a terminal of its own: not by this backend yet", "run without --tty, or choose the process backend")
+	if AsksForSecrets(in) && len(in.Secrets) > 0 {
+		p.refuse("spec.run.secretDelivery", "delivering secrets on a socket: "+yet, "use secretDelivery env, or choose the process backend")
 	}
 	for _, own := range m.Hidden {
 		for _, g := range append(slices.Clone(in.Files), authority.Grant{Host: in.Work.Path, From: in.Work.From}) {

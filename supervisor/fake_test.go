@@ -135,7 +135,7 @@ func (f *fake) Signal(n int, every bool) error {
 	return nil
 }
 
-func (f *fake) Terminal() *os.File { return nil }
+func (f *fake) Terminal() cell.Terminal { return nil }
 
 func (f *fake) Changes() *os.File {
 	if f.changes == nil {

@@ -22,7 +22,13 @@ func counted(c *evidence.Command, u *cell.Usage) {
 		c.Details = map[string]any{}
 	}
 	if u.Memory != 0 {
-		c.Details["memory"] = map[string]any{"limitBytes": u.Memory, "peakBytes": u.MemoryPeak, "oomKills": u.OOMKills}
+		m := map[string]any{"limitBytes": u.Memory, "oomKills": u.OOMKills}
+		if u.Claimed {
+			m["claimedBy"] = "guest"
+		} else {
+			m["peakBytes"] = u.MemoryPeak
+		}
+		c.Details["memory"] = m
 	}
 	if u.Throttled != 0 {
 		c.Details["cpu"] = map[string]any{"throttledPeriods": u.Throttled, "throttledNanos": u.ThrottledTime.Nanoseconds()}
@@ -37,6 +43,8 @@ func (l *life) groupLimit() error {
 		return nil
 	case o.Group.Err != nil:
 		return o.Group.Err
+	case outOfMemory(o) && o.Group.Claimed:
+		return fmt.Errorf("the virtual machine's memory of %d bytes was used up, and its kernel ended the command (so the guest says)", o.Group.Memory)
 	case outOfMemory(o):
 		return fmt.Errorf("the cell used up its memory of %d bytes (%s), and the kernel ended it", o.Group.Memory, l.Plan.Limits.MemoryFrom)
 	}
@@ -50,7 +58,7 @@ func groupUse(u *evidence.Usage, g *cell.Usage) {
 	}
 	if g.Memory != 0 {
 		m := u.Limit("memory")
-		m.Peak, m.Reached = number(int64(g.MemoryPeak)), g.OOMKills > 0
+		m.Peak, m.Reached = seen(g.MemoryPeak), g.OOMKills > 0
 	}
 	if g.Processes != 0 {
 		u.Limit("processes").Peak = number(int64(g.Processes))

@@ -22,20 +22,27 @@ import (
 
 // A Joint is a terminal joined with a cell's. Its methods may be called concurrently.
 type Joint struct {
-	in, out, cell *os.File
-	before        *term.State
-	done          chan struct{}
-	lost          chan struct{} // closed when nobody takes the output any more
-	err           error         // why; read after done or lost
-	close         sync.Once
+	in, out *os.File
+	cell    Far
+	before  *term.State
+	done    chan struct{}
+	lost    chan struct{} // closed when nobody takes the output any more
+	err     error         // why; read after done or lost
+	close   sync.Once
 }
 
 // Is reports whether f is a terminal.
 func Is(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
+// A Far is our side of a cell's terminal: a cell.Terminal.
+type Far interface {
+	io.ReadWriter
+	Resize(rows, cols uint16) error
+}
+
 // Join puts the caller's terminal into raw mode and starts to copy. An input that is no terminal is passed on as it is, and then nothing has
 // to be put back.
-func Join(in, out, cell *os.File) (*Joint, error) {
+func Join(in, out *os.File, cell Far) (*Joint, error) {
 	j := &Joint{in: in, out: out, cell: cell, done: make(chan struct{}), lost: make(chan struct{})}
 	j.Resize()
 	if term.IsTerminal(int(in.Fd())) {
@@ -72,9 +79,7 @@ func Join(in, out, cell *os.File) (*Joint, error) {
 func (j *Joint) Resize() {
 	for _, f := range []*os.File{j.out, j.in} {
 		if rows, cols, err := sysabi.WindowSize(int(f.Fd())); err == nil {
-			if conn, err := j.cell.SyscallConn(); err == nil {
-				conn.Control(func(fd uintptr) { sysabi.SetWindowSize(int(fd), rows, cols) })
-			}
+			j.cell.Resize(rows, cols)
 			return
 		}
 	}

@@ -79,9 +79,25 @@ func expect(t testing.TB, f *os.File, text string) string {
 	return got.String()
 }
 
+// far is the master side of a pseudoterminal.
+type far struct{ *os.File }
+
+func (f far) Resize(rows, cols uint16) error {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if e := conn.Control(func(fd uintptr) {
+		err = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: cols})
+	}); e != nil {
+		return e
+	}
+	return err
+}
+
 func join(t testing.TB, in, out *os.File, cell pty) *Joint {
 	t.Helper()
-	j, err := Join(in, out, cell.master)
+	j, err := Join(in, out, far{cell.master})
 	must(t, err)
 	t.Cleanup(j.Close)
 	return j

@@ -10,6 +10,7 @@ import (
 
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/cell"
+	"cellos.io/cellos/secret"
 )
 
 var commands = []test{
@@ -24,6 +25,8 @@ var commands = []test{
 	{"the host name", hostName},
 	{"limits of open files and file size", rlimits},
 	{"processes are limited", processLimit},
+	{"secrets in the environment", secretsInEnvironment},
+	{"a profile for computations", strictProfile},
 	{"no network", noNetwork},
 	{"no process of the host is seen", processes},
 }
@@ -101,7 +104,7 @@ func identity(t *testing.T, s Subject) {
 }
 
 func otherUser(t *testing.T, s Subject) {
-	for _, id := range []string{"0", "1000", "4321"} {
+	for _, id := range few(s, "0", "1000", "4321") {
 		s.prints(t, ask{argv: []string{"/bin/sh", "-c", "id -u; id -g; echo x >mine && stat -c %u:%g mine"}, run: `"user":{"uid":` + id + `,"gid":` + id + `}`}, id+"\n"+id+"\n"+id+":"+id+"\n")
 	}
 }
@@ -124,6 +127,29 @@ func processLimit(t *testing.T, s Subject) {
 		t.Errorf("no limit: %+v, %q", o, got)
 	}
 	s.prints(t, ask{argv: []string{"/bin/sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 1000 & done; echo fine"}, run: `"limits":{"processes":20}`}, "fine\n")
+}
+
+// secretsInEnvironment: values of any bytes arrive, and no plan has them.
+func secretsInEnvironment(t *testing.T, s Subject) {
+	_, p := s.planned(t, ask{argv: []string{"/bin/sh", "-c", `printf %s "$TOKEN"; printf %s "$EMPTY" | wc -c; env | grep -c TOKEN`}, grants: `"secretRefs":["TOKEN","EMPTY"]`, run: `"secretDelivery":"env"`})
+	value := "line\n\xff\"'$x" + strings.Repeat("y", 70<<10)
+	w, text := output(t)
+	c := s.built(t, p, cell.Streams{Out: w, Err: w, Secrets: []secret.Variable{{Name: "TOKEN", Value: secret.FromString(value)}, {Name: "EMPTY"}}})
+	measured(t, c)
+	must(t, c.Release(t.Context()))
+	waited(t, c)
+	clean(t, c)
+	if got := text(); got != value+"0\n1\n" || strings.Contains(fmt.Sprintf("%+v", p), "yyyyyyyy") {
+		t.Errorf("%s", brief(got))
+	}
+}
+
+// strictProfile allows the one execve that starts the command, at addresses that nobody can guess, and no other.
+func strictProfile(t *testing.T, s Subject) {
+	o, got := s.out(t, ask{argv: []string{"/bin/sh", "-c", "echo a; exec /bin/true"}, run: `"seccomp":{"profile":"strict"}`})
+	if o.Code != 126 || !strings.HasPrefix(got, "a\n") {
+		t.Errorf("%+v, %q", o, got)
+	}
 }
 
 func noNetwork(t *testing.T, s Subject) {

@@ -14,6 +14,7 @@ package contract
 import (
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 
 	"cellos.io/cellos/authority"
@@ -30,15 +31,28 @@ type Subject struct {
 	Refuses map[string]string
 	// Lacks are the cases that the backend fails although its plan takes the document, with the reason. docs/backends.md lists each.
 	Lacks map[string]string
+	// Slow is a backend whose cells take seconds: cases that only start commands run beside each other, and of what is tried with several
+	// values the first and the last are.
+	Slow bool
 	// InTurn and AtOnce are how many cells are made one after the other and at the same time; 100 and 20 if zero. A backend whose cells
 	// take seconds may be tried with fewer.
 	InTurn, AtOnce int
+
+	settled *sync.Once
 }
 
 // A test is one case of the contract.
 type test struct {
 	name string
 	run  func(t *testing.T, s Subject)
+}
+
+// few returns the values to try: all, or of a slow backend the first and the last.
+func few[T any](s Subject, values ...T) []T {
+	if s.Slow && len(values) > 2 {
+		return []T{values[0], values[len(values)-1]}
+	}
+	return values
 }
 
 // Test tries every case. It may run as root or as an ordinary user. Cases are subtests named after what they try.
@@ -49,13 +63,18 @@ func Test(t *testing.T, s Subject) {
 	if s.AtOnce == 0 {
 		s.AtOnce = 20
 	}
+	s.settled = &sync.Once{}
 	var known []string
-	for _, list := range [][]test{streams, ends, commands, files, terminals, lives, runs} {
+	for _, list := range [][]test{lives, streams, ends, commands, files, terminals, runs} {
+		alone := &list[0] == &lives[0] // they look at what this process uses
 		for _, c := range list {
 			known = append(known, c.name)
 			t.Run(c.name, func(t *testing.T) {
 				if why, lacks := s.Lacks[c.name]; lacks {
 					t.Skip(why)
+				}
+				if s.Slow && !alone {
+					t.Parallel()
 				}
 				c.run(t, s)
 			})

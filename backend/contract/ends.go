@@ -27,7 +27,7 @@ var ends = []test{
 }
 
 func exitStatuses(t *testing.T, s Subject) {
-	for _, n := range []int{0, 1, 3, 125, 126, 127, 255} {
+	for _, n := range few(s, 0, 1, 3, 125, 126, 127, 255) {
 		if o, _ := s.out(t, sh(fmt.Sprintf("exit %d", n))); o.Code != n || o.Signal != 0 || o.Started.IsZero() || o.Duration <= 0 {
 			t.Errorf("exit %d: %+v", n, o)
 		}
@@ -35,7 +35,7 @@ func exitStatuses(t *testing.T, s Subject) {
 }
 
 func endSignals(t *testing.T, s Subject) {
-	for _, n := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGSEGV, syscall.SIGABRT, syscall.SIGHUP} {
+	for _, n := range few(s, syscall.SIGKILL, syscall.SIGTERM, syscall.SIGSEGV, syscall.SIGABRT, syscall.SIGHUP) {
 		if o, _ := s.out(t, sh(fmt.Sprintf("kill -%d $$", n))); o.Signal != int(n) || o.Code != -1 {
 			t.Errorf("%v: %+v", n, o)
 		}
@@ -46,10 +46,11 @@ func cannotStart(t *testing.T, s Subject) {
 	dir := workdir(t)
 	must(t, os.WriteFile(dir+"/text", []byte("hello"), 0o644), os.WriteFile(dir+"/noise", []byte("\x01\x02\x03"), 0o755),
 		os.WriteFile(dir+"/script", []byte("#!/nothing/there\n"), 0o755))
-	for _, c := range []struct {
+	type failing struct {
 		argv, path string
 		err        error
-	}{
+	}
+	for _, c := range few(s, []failing{
 		{"/nothing/there", "/nothing/there", sysabi.ENOENT},
 		{"nothing-there", "/usr/local/bin/nothing-there", sysabi.ENOENT},
 		{"/usr", "/usr", sysabi.EACCES},
@@ -57,7 +58,7 @@ func cannotStart(t *testing.T, s Subject) {
 		{"./noise", "./noise", sysabi.ENOEXEC},
 		{"./script", "./script", sysabi.ENOENT},
 		{"/bin/sh/x", "/bin/sh/x", sysabi.ENOTDIR},
-	} {
+	}...) {
 		_, p := s.planned(t, ask{argv: []string{c.argv}, dir: dir})
 		x := s.built(t, p, cell.Streams{})
 		measured(t, x)
@@ -127,7 +128,7 @@ func stopAndContinue(t *testing.T, s Subject) {
 }
 
 func orphans(t *testing.T, s Subject) {
-	for _, script := range []string{"sleep 1000 & exit 4", "(setsid sleep 1000 &) ; exit 4", "trap '' TERM HUP; (setsid sh -c 'trap \"\" TERM HUP; sleep 1000' &); exit 4"} {
+	for _, script := range few(s, "sleep 1000 & exit 4", "(setsid sleep 1000 &) ; exit 4", "trap '' TERM HUP; (setsid sh -c 'trap \"\" TERM HUP; sleep 1000' &); exit 4") {
 		_, p := s.planned(t, sh(script))
 		c := s.started(t, p, cell.Streams{})
 		if o := waited(t, c); o.Code != 4 {

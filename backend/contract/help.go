@@ -26,6 +26,7 @@ type ask struct {
 	run    string // further members of spec.run: `"timeoutMs":100`
 	grants string // members of spec.authority
 	dir    string // working directory; "": a new one
+	spec   string // further members of spec
 	ttl    int    // seconds; 0: 120
 }
 
@@ -45,7 +46,7 @@ func (a ask) document(t testing.TB) (*document.Document, []byte) {
 	ttl, err := json.Marshal(a.ttl)
 	must(t, err)
 	text := []byte(`{"apiVersion":"cellos.io/v1","kind":"ExecutionCell","spec":{"id":"contract","run":{` + run +
-		`},"authority":{` + a.grants + `},"lifetime":{"ttlSeconds":` + string(ttl) + `}}}`)
+		`},"authority":{` + a.grants + `},"lifetime":{"ttlSeconds":` + string(ttl) + `}` + a.spec + `}}`)
 	doc, err := document.Parse("contract.json", text)
 	must(t, err)
 	return doc, text
@@ -221,10 +222,12 @@ func same(t testing.TB, before usage) {
 func (s Subject) settle(t testing.TB) {
 	t.Helper()
 	_, p := s.planned(t, sh("exit"))
-	c := s.started(t, p, cell.Streams{})
-	_, err := c.Wait()
-	must(t, err)
-	clean(t, c)
+	s.settled.Do(func() {
+		c := s.started(t, p, cell.Streams{})
+		_, err := c.Wait()
+		must(t, err)
+		clean(t, c)
+	})
 }
 
 // waited is Wait with a bound.

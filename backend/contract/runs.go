@@ -31,6 +31,7 @@ var runs = []test{
 	{"the output limit", outputLimit},
 	{"a signal to the supervisor", signalled},
 	{"a command that is not there", notThere},
+	{"files are exported", exported},
 }
 
 // A lived run is what a run left behind.
@@ -44,6 +45,10 @@ type lived struct {
 
 // run lives a run with its evidence. What onLine does, it does when the command printed its first line.
 func (s Subject) run(t testing.TB, a ask, signals chan os.Signal, onLine func()) lived {
+	return s.runWith(t, a, signals, onLine, nil)
+}
+
+func (s Subject) runWith(t testing.TB, a ask, signals chan os.Signal, onLine func(), exports supervisor.Exports) lived {
 	t.Helper()
 	doc, data := a.document(t)
 	auth, p := s.planned(t, a)
@@ -72,7 +77,8 @@ func (s Subject) run(t testing.TB, a ask, signals chan os.Signal, onLine func())
 	end := supervisor.Run{
 		Document: doc, Bytes: data, Authority: auth, Plan: p, Backend: s.Backend,
 		Streams: stream.Ends{Out: w, Err: w}, State: state, Signer: key, Signals: signals,
-		Trust: supervisor.Trust{KeysetID: evidence.DefaultKeysetID, ResolverKid: evidence.DefaultResolverKid},
+		Exports: exports,
+		Trust:   supervisor.Trust{KeysetID: evidence.DefaultKeysetID, ResolverKid: evidence.DefaultResolverKid},
 	}.Do(t.Context())
 	w.Close()
 	l := lived{end: end, out: <-text, events: map[string]map[string]any{}}

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"cellos.io/cellos/cell"
-	"cellos.io/cellos/sysabi"
 )
 
 func ownerOf(fi os.FileInfo) uint32 { return fi.Sys().(*syscall.Stat_t).Uid }
@@ -33,7 +32,7 @@ func (s Subject) onTerminal(t testing.TB, script string) (cell.Cell, *screen) {
 	if c.Terminal() == nil {
 		t.Fatal("no terminal")
 	}
-	must(t, sysabi.SetWindowSize(int(c.Terminal().Fd()), 30, 90), sysabi.SetNonblock(int(c.Terminal().Fd()), true))
+	must(t, c.Terminal().Resize(30, 90))
 	must(t, c.Release(t.Context()))
 	return c, &screen{t: t, f: c.Terminal()}
 }
@@ -41,7 +40,7 @@ func (s Subject) onTerminal(t testing.TB, script string) (cell.Cell, *screen) {
 // A screen is what came out of a terminal.
 type screen struct {
 	t    testing.TB
-	f    *os.File
+	f    cell.Terminal
 	seen string
 }
 
@@ -58,11 +57,16 @@ func (s *screen) until(text string) {
 	}
 }
 
+func (s *screen) types(text string) {
+	s.t.Helper()
+	_, err := s.f.Write([]byte(text))
+	must(s.t, err)
+}
+
 func ownTerminal(t *testing.T, s Subject) {
 	c, screen := s.onTerminal(t, "for i in 0 1 2; do test -t $i || echo $i is none; done; echo x >/dev/tty; echo ready; read line; echo got $line; exit 4")
 	screen.until("ready")
-	_, err := c.Terminal().WriteString("typed\n")
-	must(t, err)
+	screen.types("typed\n")
 	screen.until("got typed\r\n")
 	if o := waited(t, c); o.Code != 4 {
 		t.Errorf("%+v", o)
@@ -86,7 +90,7 @@ func terminalName(t *testing.T, s Subject) {
 func terminalSize(t *testing.T, s Subject) {
 	c, screen := s.onTerminal(t, "stty size; trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.05; done")
 	screen.until("ready")
-	must(t, sysabi.SetWindowSize(int(c.Terminal().Fd()), 12, 34))
+	must(t, c.Terminal().Resize(12, 34))
 	screen.until("12 34")
 	waited(t, c)
 	clean(t, c)
@@ -96,11 +100,10 @@ func terminalSize(t *testing.T, s Subject) {
 }
 
 func terminalKeys(t *testing.T, s Subject) {
-	for _, x := range []struct{ key, trap string }{{"\x03", "INT"}, {"\x1c", "QUIT"}} {
+	for _, x := range few(s, struct{ key, trap string }{"\x03", "INT"}, struct{ key, trap string }{"\x1c", "QUIT"}) {
 		c, screen := s.onTerminal(t, "trap 'echo caught; exit 5' "+x.trap+"; echo ready; while :; do sleep 0.05; done")
 		screen.until("ready")
-		_, err := c.Terminal().WriteString(x.key)
-		must(t, err)
+		screen.types(x.key)
 		screen.until("caught")
 		if o := waited(t, c); o.Code != 5 {
 			t.Errorf("%s: %+v", x.trap, o)
@@ -109,8 +112,7 @@ func terminalKeys(t *testing.T, s Subject) {
 	}
 	c, screen := s.onTerminal(t, "echo ready; cat; echo end")
 	screen.until("ready")
-	_, err := c.Terminal().WriteString("line\n\x04")
-	must(t, err)
+	screen.types("line\n\x04")
 	screen.until("end")
 	if o := waited(t, c); o.Code != 0 {
 		t.Errorf("end of file: %+v", o)

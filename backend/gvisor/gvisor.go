@@ -24,6 +24,7 @@ import (
 	"cellos.io/cellos/cell"
 	"cellos.io/cellos/cellinit"
 	"cellos.io/cellos/plan"
+	"cellos.io/cellos/secret"
 	"cellos.io/cellos/sysabi"
 )
 
@@ -79,7 +80,9 @@ func (c *gvisorCell) build(ctx context.Context, b Backend, s cell.Streams) (err 
 	if err := h.memory(plan.InnerInit, func() ([]byte, error) { return cellinit.Binary(c.plan.Arch) }); err != nil {
 		return err
 	}
-	if err := h.memory(plan.Arguments, func() ([]byte, error) { return c.arguments(), nil }); err != nil {
+	arguments := c.arguments(s.Secrets)
+	defer clear(arguments) // they may have secrets
+	if err := h.memory(plan.Arguments, func() ([]byte, error) { return arguments, nil }); err != nil {
 		return err
 	}
 	if err := h.streams(s, c.plan.Boot.Terminal); err != nil {
@@ -118,12 +121,12 @@ func (c *gvisorCell) build(ctx context.Context, b Backend, s cell.Streams) (err 
 }
 
 // arguments is the file from which PID 1 has the command's arguments and environment. PID 1 tells them to nobody but the command.
-func (c *gvisorCell) arguments() []byte {
+func (c *gvisorCell) arguments(secrets []secret.Variable) []byte {
 	argv := c.plan.Sandbox.Argv
 	if len(argv) == 0 {
 		argv = []string{"cell"} // measured, and never released
 	}
-	return cellinit.ArgumentsFile(argv, c.plan.Sandbox.Env)
+	return cellinit.ArgumentsFile(argv, c.plan.Sandbox.Env, secrets...)
 }
 
 // startProblem explains why the kernel would not execute runsc.

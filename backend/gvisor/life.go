@@ -145,7 +145,7 @@ func (c *gvisorCell) lost(doing string, err error) error {
 }
 
 // Terminal returns the master side of the cell's terminal.
-func (c *gvisorCell) Terminal() *os.File { return c.outer.Terminal() }
+func (c *gvisorCell) Terminal() cell.Terminal { return c.outer.Terminal() }
 
 // Changes returns the folder of changes.
 func (c *gvisorCell) Changes() *os.File { return c.outer.Changes() }

@@ -5,6 +5,7 @@ package microvm
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -44,6 +45,9 @@ type machineCell struct {
 	learning    bool // only the greeting is wanted
 
 	room         *room
+	terminal     *machineTerminal // nil: the plan has none
+	life         *watchdog        // nil until the command is released
+	export       export
 	in, out, err *os.File // copies of the command's streams
 	started      time.Time
 	changed      *unpacker
@@ -64,14 +68,20 @@ type machineCell struct {
 // listen hears the guest out. It ends with the connection, and the connection with the monitor.
 func (c *machineCell) listen() {
 	defer close(c.over)
+	defer c.export.end(io.ErrUnexpectedEOF)
 	closed := map[guest.Type]bool{}
 	for {
+		c.life.listening()
 		e, err := c.host.Next()
+		c.life.heard()
 		if err != nil {
 			c.heard = err
 			return
 		}
 		switch e.Type {
+		case guest.TypePong:
+		case guest.TypeFile, guest.TypeData:
+			c.export.hear(e)
 		case guest.TypeStdout, guest.TypeStderr:
 			to := c.out
 			if e.Type == guest.TypeStderr {
@@ -162,6 +172,8 @@ func (c *machineCell) Measure(ctx context.Context) (cell.Boundary, error) {
 		return cell.Boundary{}, fmt.Errorf("telling the guest what to build: %w", c.explain(err))
 	}
 	at := time.Now()
+	ctx, cancel := c.backend.bounded(ctx, "built no cell")
+	defer cancel()
 	e, err := c.await(ctx, guest.TypeReady)
 	if err != nil {
 		return cell.Boundary{}, fmt.Errorf("building the cell in the guest: %w", err)
@@ -177,6 +189,11 @@ func (c *machineCell) Measure(ctx context.Context) (cell.Boundary, error) {
 // Release starts the command.
 func (c *machineCell) Release(ctx context.Context) error {
 	c.started = time.Now()
+	if err := c.terminal.release(c.host); err != nil {
+		return fmt.Errorf("releasing the command: %w", c.explain(err))
+	}
+	ctx, cancel := c.backend.bounded(ctx, "did not start the command")
+	defer cancel()
 	if err := c.host.Release(); err != nil {
 		return fmt.Errorf("releasing the command: %w", c.explain(err))
 	}
@@ -188,6 +205,7 @@ func (c *machineCell) Release(ctx context.Context) error {
 		c.host.Acknowledge()
 		return &cell.StartError{Path: guest.Clean(string(e.Failed.Path), guest.MaxText), Stage: e.Failed.Stage, Err: e.Failed.Err()}
 	}
+	c.life.start(c)
 	if c.in != nil {
 		go c.input()
 	}
@@ -209,8 +227,14 @@ func (c *machineCell) Wait() (cell.Outcome, error) {
 	if err == nil {
 		c.outcome = e.Exit.Outcome()
 		c.outcome.Started = c.started
+		if n := e.Exit.OOMKills; n > 0 {
+			c.outcome.Group = &cell.Usage{Memory: c.plan.Machine.Memory, OOMKills: uint64(n), Claimed: true}
+		}
 		_, err = c.await(ctx, guest.TypeChanges)
-		c.host.Acknowledge()
+		if err != nil || !c.plan.Exports {
+			c.life.stop()
+			c.host.Acknowledge()
+		}
 		if err == nil {
 			return c.outcome, nil
 		}
@@ -218,9 +242,6 @@ func (c *machineCell) Wait() (cell.Outcome, error) {
 	// Nobody but the guest knows how the command ended, and it did not say, or not all.
 	return cell.Outcome{Code: -1, Signal: sysabi.SIGKILL, Started: c.started, Duration: time.Since(c.started)}, fmt.Errorf("waiting for the command: %w", err)
 }
-
-// Terminal is nil: plans for machines have none.
-func (c *machineCell) Terminal() *os.File { return nil }
 
 // Changes is the folder into which the guest's changes were unpacked.
 func (c *machineCell) Changes() *os.File {
@@ -236,46 +257,4 @@ func (c *machineCell) PID() int {
 		return 0
 	}
 	return c.monitor.PID()
-}
-
-// Destroy ends the machine with its monitor.
-func (c *machineCell) Destroy() cell.Residue {
-	c.destroy.Do(func() {
-		if c.monitor != nil {
-			c.residue = c.monitor.Destroy()
-		}
-		c.mu.Lock()
-		conn := c.conn
-		c.mu.Unlock()
-		if conn != nil {
-			conn.Close()
-		}
-		if c.host != nil {
-			<-c.over
-		}
-		if c.changed != nil {
-			c.changed.close()
-		}
-		if c.listener != nil {
-			c.listener.Close()
-			c.mu.Lock()
-			client := c.client
-			c.mu.Unlock()
-			if client != nil {
-				client.Close()
-			}
-			<-c.served
-		}
-		closeAll(c.in, c.kernel)
-		c.closeOutputs()
-		for _, img := range c.images {
-			if c.view == nil || img != c.view.Image {
-				img.Close()
-			}
-		}
-		if c.view != nil {
-			c.view.Close()
-		}
-	})
-	return c.residue
 }

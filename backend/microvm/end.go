@@ -14,6 +14,9 @@ import (
 
 // explain says why the guest was heard no more.
 func (c *machineCell) explain(err error) error {
+	if hang := c.life.verdict(); hang != nil {
+		return hang
+	}
 	var protocol *guest.ProtocolError
 	if errors.As(err, &protocol) {
 		return &EndError{Reason: "protocol", Err: err}

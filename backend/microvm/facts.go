@@ -36,8 +36,8 @@ func (b Backend) LearnFacts(ctx context.Context) (plan.Guest, error) {
 	if b.Store.Facts(name, &h) == nil && h.Protocol == guest.Protocol {
 		return FactsOf(h), nil
 	}
-	c := &machineCell{plan: &plan.Plan{Machine: &plan.Machine{Memory: 256 << 20, CPUs: 1}}, events: make(chan guest.Event, maxEvents), over: make(chan struct{}), backend: b,
-		images: []*image.Image{initrd}, initrd: initrd, learning: true}
+	c := b.newCell(&plan.Plan{Machine: &plan.Machine{Memory: 256 << 20, CPUs: 1}})
+	c.images, c.initrd, c.learning = []*image.Image{initrd}, initrd, true
 	defer c.Destroy()
 	if c.kernel, err = os.Open(b.Kernel.Path); err != nil {
 		return plan.Guest{}, err

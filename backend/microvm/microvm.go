@@ -30,6 +30,7 @@ type Backend struct {
 	Program  string    // the first process of a guest: cellos itself, built for the guest's architecture
 	Manifest *Manifest // nil: what boots is not compared with anything
 	Facts    plan.Guest
+	Silence  time.Duration                         // how long a guest may not answer while its command runs; 0: two minutes
 	Phase    func(name string, took time.Duration) // told of each phase of a start; nil: nobody
 }
 
@@ -61,7 +62,7 @@ func (b Backend) Build(ctx context.Context, p *plan.Plan, s cell.Streams) (cell.
 		return nil, errors.New("building the cell: the plan is not for a virtual machine")
 	}
 	at := time.Now()
-	c := &machineCell{plan: p, events: make(chan guest.Event, maxEvents), over: make(chan struct{}), backend: b}
+	c := b.newCell(p)
 	err := c.files(ctx, b)
 	if err == nil {
 		b.phase("images", at)
@@ -72,6 +73,19 @@ func (b Backend) Build(ctx context.Context, p *plan.Plan, s cell.Streams) (cell.
 		return nil, fmt.Errorf("building the cell: %w", err)
 	}
 	return c, nil
+}
+
+func (b Backend) newCell(p *plan.Plan) *machineCell {
+	silence := b.Silence
+	if silence == 0 {
+		silence = 2 * time.Minute
+	}
+	return &machineCell{plan: p, events: make(chan guest.Event, maxEvents), over: make(chan struct{}), backend: b, life: newWatchdog(silence)}
+}
+
+// bounded is a context for what the guest has to do now.
+func (b Backend) bounded(ctx context.Context, what string) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, bootTime, &EndError{Reason: "guest_hang", Text: fmt.Sprintf("the guest %s within %v", what, bootTime)})
 }
 
 // start puts the monitor into its cell, and waits for the guest's greeting.
@@ -162,7 +176,15 @@ func (c *machineCell) start(ctx context.Context, b Backend, s cell.Streams) erro
 		return err
 	}
 	b.phase("guest's boot", at)
-	return c.fits(e.Hello, b)
+	if err := c.fits(e.Hello, b); err != nil {
+		return err
+	}
+	for _, v := range s.Secrets { // now: they may be wiped when the cell is built
+		if err := c.host.Secret(v); err != nil {
+			return fmt.Errorf("handing over the secret %s: %w", v.Name, c.explain(err))
+		}
+	}
+	return nil
 }
 
 // monitorDir is the monitor's working directory: a folder in memory that only the monitor and we can see, and that goes with its cell.

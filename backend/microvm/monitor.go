@@ -6,7 +6,9 @@ import (
 	"context"
 	"net"
 	"os"
+	"strconv"
 
+	"cellos.io/cellos/guest"
 	"cellos.io/cellos/plan"
 )
 
@@ -48,7 +50,7 @@ type Standing struct {
 
 // bootLine is the kernel's command line: no secret, nothing of the command.
 func bootLine(console, reboot, channel string) string {
-	return "console=" + console + " quiet panic=-1 reboot=" + reboot + " ipv6.disable=1 random.trust_cpu=on cellos.v=" + "2" + " cellos.channel=" + channel
+	return "console=" + console + " quiet panic=-1 reboot=" + reboot + " ipv6.disable=1 random.trust_cpu=on cellos.v=" + strconv.Itoa(guest.Protocol) + " cellos.channel=" + channel
 }
 
 // An EndError is the end of a machine that is not the end of the command.

@@ -14,6 +14,9 @@ import (
 // streams takes copies.
 func (c *machineCell) streams(s cell.Streams) error {
 	c.room = newRoom()
+	if c.plan.Boot.Terminal {
+		return c.newTerminal()
+	}
 	same := s.Out != nil && s.Out == s.Err
 	for _, x := range []struct {
 		from *os.File

@@ -137,7 +137,7 @@ func (c *processCell) gone() (cell.Outcome, error) {
 }
 
 // Terminal returns the master side of the cell's terminal.
-func (c *processCell) Terminal() *os.File { return c.terminal }
+func (c *processCell) Terminal() cell.Terminal { return cell.MasterOf(c.terminal) }
 
 // State returns the folder in which another kernel, which the cell runs, keeps its notes; nil if it runs none.
 func (c *processCell) State() *os.File { return c.state }

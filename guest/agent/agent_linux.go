@@ -68,7 +68,7 @@ func (m *machine) live() error {
 	if err := m.hello(); err != nil {
 		return err
 	}
-	c, err := guest.ReadConfig(m.frames)
+	c, secrets, err := guest.ReadConfig(m.frames)
 	if err == io.EOF || errors.Is(err, io.EOF) {
 		return nil // the host only wanted to know what this is
 	}
@@ -91,7 +91,7 @@ func (m *machine) live() error {
 		return err
 	}
 	lap(1)
-	return m.cell(c, lap)
+	return m.cell(c, secrets, lap)
 }
 
 func (m *machine) hello() error {

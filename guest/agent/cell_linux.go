@@ -18,18 +18,23 @@ import (
 	"cellos.io/cellos/cell"
 	"cellos.io/cellos/guest"
 	"cellos.io/cellos/plan"
+	"cellos.io/cellos/secret"
 	"cellos.io/cellos/sysabi"
 )
 
 // cell builds the cell, and stays with it to its end.
-func (m *machine) cell(c guest.Config, lap func(int)) error {
+func (m *machine) cell(c guest.Config, secrets []secret.Variable, lap func(int)) error {
 	p := c.Plan.Unpack()
 	s, err := pipes(c, p)
 	if err != nil {
 		return err
 	}
+	s.cell.Secrets = secrets
 	built, err := build(c, p, s.cell)
 	s.closeInner()
+	for _, v := range secrets {
+		v.Value.Wipe()
+	}
 	if err != nil {
 		return err
 	}
@@ -43,9 +48,15 @@ func (m *machine) cell(c guest.Config, lap func(int)) error {
 	if err := m.say(guest.TypeReady, ready(b, m.took)); err != nil {
 		return err
 	}
-	t, _, err := m.frames.Next()
-	if err != nil || t != guest.TypeRelease {
-		return fmt.Errorf("waiting for the release: %v, %v", t, err)
+	for {
+		t, b, err := m.frames.Next()
+		if err != nil || t != guest.TypeRelease && t != guest.TypeResize {
+			return fmt.Errorf("waiting for the release: %v, %v", t, err)
+		}
+		if t == guest.TypeRelease {
+			break
+		}
+		resize(built, b)
 	}
 	kills := oomKills()
 	if err := built.Release(ctx); err != nil {
@@ -132,7 +143,7 @@ func ready(b cell.Boundary, took [4]float64) guest.Ready {
 }
 
 // pump sends an output until its last writer is gone.
-func (m *machine) pump(t guest.Type, f *os.File) {
+func (m *machine) pump(t guest.Type, f io.Reader) {
 	buf := make([]byte, guest.MaxData)
 	for {
 		n, err := f.Read(buf)
@@ -163,11 +174,24 @@ func (m *machine) hear(c cell.Cell, in *input, s streams, acked chan<- struct{})
 			if f := map[guest.Type]*os.File{guest.TypeStdout: s.out, guest.TypeStderr: s.err}[guest.Type(b[0])]; f != nil {
 				f.Close()
 			}
-		case t == guest.TypeResize && len(b) == 4 && c.Terminal() != nil:
-			sysabi.SetWindowSize(int(c.Terminal().Fd()), binary.LittleEndian.Uint16(b), binary.LittleEndian.Uint16(b[2:]))
+		case t == guest.TypeResize:
+			resize(c, b)
+		case t == guest.TypePing:
+			m.send(guest.TypePong)
+		case t == guest.TypeExport:
+			if m.export(c, string(b)) != nil {
+				return
+			}
 		default:
 			return
 		}
+	}
+}
+
+// resize sets the size of the command's terminal, if it has one.
+func resize(c cell.Cell, b []byte) {
+	if t := c.Terminal(); t != nil && len(b) == 4 {
+		t.Resize(binary.LittleEndian.Uint16(b), binary.LittleEndian.Uint16(b[2:]))
 	}
 }
 
@@ -176,13 +200,16 @@ type input struct {
 	chunks chan []byte // room for the whole window, so that adding never waits
 }
 
-func newInput(m *machine, pipe, terminal *os.File) *input {
+func newInput(m *machine, pipe *os.File, terminal cell.Terminal) *input {
 	in := &input{chunks: make(chan []byte, guest.Window+1)}
+	var to io.Writer
+	if pipe != nil {
+		to = pipe
+	}
+	if terminal != nil {
+		to = terminal
+	}
 	go func() {
-		to := pipe
-		if terminal != nil {
-			to = terminal
-		}
 		for b := range in.chunks {
 			if b == nil {
 				if pipe != nil {
@@ -265,20 +292,3 @@ func oomKills() int64 {
 	}
 	return n
 }
-
-// A part is a writer that makes CHANGES frames.
-type part struct{ m *machine }
-
-func (p part) Write(b []byte) (int, error) {
-	n := 0
-	for len(b) > 0 {
-		k := min(len(b), guest.MaxData)
-		if err := p.m.send(guest.TypeChanges, []byte{0}, b[:k]); err != nil {
-			return n, err
-		}
-		b, n = b[k:], n+k
-	}
-	return n, nil
-}
-
-var _ io.Writer = part{}

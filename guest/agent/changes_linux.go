@@ -23,7 +23,7 @@ const Opaque = "CELLOS.opaque"
 // changes sends what changed in the working directory: the upper layer of its overlay, or the whole folder if it was empty. Deleted
 // paths are character devices 0/0, as overlayfs marks them.
 func (m *machine) changes(c guest.Config, built cell.Cell) error {
-	buf := bufio.NewWriterSize(part{m}, guest.MaxData)
+	buf := bufio.NewWriterSize(part{m, guest.TypeChanges}, guest.MaxData)
 	dir := built.Changes()
 	if c.Work.Overlay {
 		d, err := os.Open(Scratch + "/upper")

@@ -1,0 +1,49 @@
+//go:build linux && (amd64 || arm64)
+
+package microvm
+
+import "cellos.io/cellos/cell"
+
+// Destroy ends the machine with its monitor.
+func (c *machineCell) Destroy() cell.Residue {
+	c.destroy.Do(func() {
+		c.life.stop()
+		if c.monitor != nil {
+			c.residue = c.monitor.Destroy()
+		}
+		c.mu.Lock()
+		conn := c.conn
+		c.mu.Unlock()
+		if conn != nil {
+			conn.Close()
+		}
+		if c.host != nil {
+			<-c.over
+		}
+		if c.changed != nil {
+			c.changed.close()
+		}
+		if c.listener != nil {
+			c.listener.Close()
+			c.mu.Lock()
+			client := c.client
+			c.mu.Unlock()
+			if client != nil {
+				client.Close()
+			}
+			<-c.served
+		}
+		closeAll(c.in, c.kernel)
+		c.terminal.close()
+		c.closeOutputs()
+		for _, img := range c.images {
+			if c.view == nil || img != c.view.Image {
+				img.Close()
+			}
+		}
+		if c.view != nil {
+			c.view.Close()
+		}
+	})
+	return c.residue
+}
