@@ -26,6 +26,7 @@ type Authority struct {
 	Limits   Limits     // how much
 	Network  []Rule     // names and ports that may be reached; empty means none
 	Names    Names      // what the document says about names: resolvers, list, addresses
+	Portable bool       // a layer that only repeats another one may be missing on the host; no document can say it
 	OnHost   bool       // the host's network, unfiltered, in place of one of its own; no document can say it
 	Secrets  []string   // names of the secrets that are delivered
 	Delivery string     // how: document.DeliverEnv, …

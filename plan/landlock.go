@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"cellos.io/cellos/authority"
@@ -24,6 +25,9 @@ const (
 // landlock repeats the grants as a second wall that does not depend on the mounts: what no rule names cannot be opened, also
 // if a mount should turn up in the cell that nobody planned.
 func (p *planner) landlock() {
+	if p.lacks(LayerLandlock) {
+		return
+	}
 	if p.sandbox != nil {
 		return // it forbids every mount (security/landlock/fs.c:hook_sb_mount), and runsc has some to make
 	}
@@ -53,6 +57,9 @@ func (p *planner) landlock() {
 	b.do("confining the process to the ruleset", "landlock_restrict_self", table.FD(set), noFlags)
 	b.close(set)
 }
+
+// lacks reports whether the cell goes without a layer that the host does not have.
+func (p *planner) lacks(layer string) bool { return slices.Contains(p.p.Missing, layer) }
 
 type landRule struct {
 	at     string

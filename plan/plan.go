@@ -28,6 +28,7 @@ type Plan struct {
 	Held       Held        // descriptors of the child that the supervisor copies before release
 	Mounts     []Mount     // every mount of the finished cell, besides those that a granted tree brings along
 	Promises   []Promise   // what is measured before release
+	Missing    []string    // layers that the host lacks and whoever asked goes without
 	Says       []Sentence  // what the command can do and cannot, in words
 	Cgroup     *Cgroup     // nil: the cell has none of its own
 	Network    Network     // the cell's way out

@@ -48,6 +48,9 @@ func (p *Plan) Words() string {
 			}
 		}
 	}
+	if len(p.Missing) > 0 {
+		fmt.Fprintf(&b, "\nmissing on this host, and gone without: %s\n", strings.Join(p.Missing, ", "))
+	}
 	b.WriteString("\nmeasured before it starts\n")
 	for _, x := range p.Promises {
 		n := 0
@@ -77,6 +80,7 @@ type Report struct {
 	Can        []ReportSentence `json:"can"`
 	Cannot     []ReportSentence `json:"cannot"`
 	Measured   []ReportPromise  `json:"measured"`
+	Missing    []string         `json:"missing,omitempty"`
 	Probes     []ReportProbe    `json:"probes"`
 	Mounts     []ReportMount    `json:"mounts"`
 	Seccomp    string           `json:"seccompProfile"`
@@ -133,7 +137,7 @@ type (
 func (p *Plan) Report() Report {
 	r := Report{
 		Backend: p.Backend, Arch: p.Arch, Namespaces: p.Namespaces.Names(), Seccomp: p.Profile,
-		User: ReportUser{p.IDs.UID, p.IDs.GID, p.IDs.HostUID, p.IDs.HostGID},
+		User: ReportUser{p.IDs.UID, p.IDs.GID, p.IDs.HostUID, p.IDs.HostGID}, Missing: p.Missing,
 	}
 	if s := p.Sandbox; s != nil {
 		r.Sandbox = &ReportSandbox{s.Runsc.Path, s.Runsc.Version, s.Runsc.SHA256, s.Runsc.Platform, s.Spec}

@@ -96,7 +96,9 @@ func (p *planner) probes() {
 	p.deny(LayerMount, "opening /sys", []sysabi.Errno{sysabi.ENOENT}, "openat", cwd, text("/sys/kernel"), rdonly, num(0))
 	p.deny(LayerMount, "writing /proc/sys", []sysabi.Errno{sysabi.EROFS, sysabi.EACCES}, "openat", cwd, text("/proc/sys/kernel/hostname"), wronly, num(0))
 	p.deny(LayerMount, "opening the host's disk devices", []sysabi.Errno{sysabi.ENOENT}, "openat", cwd, text("/dev/mem"), rdonly, num(0))
-	p.deny(LayerLandlock, "reading a file that no grant names", []sysabi.Errno{sysabi.EACCES}, "openat", cwd, text(canary), rdonly, num(0))
+	if !p.lacks(LayerLandlock) {
+		p.deny(LayerLandlock, "reading a file that no grant names", []sysabi.Errno{sysabi.EACCES}, "openat", cwd, text(canary), rdonly, num(0))
+	}
 	if p.h.Entries["/dev/tty"].Kind == Other {
 		p.deny(LayerSession, "opening the controlling terminal", []sysabi.Errno{sysabi.ENXIO}, "openat", cwd, text("/dev/tty"), num(sysabi.O_RDWR|sysabi.O_CLOEXEC), num(0))
 	}

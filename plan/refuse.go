@@ -30,7 +30,8 @@ func (p *planner) demands() {
 	}
 }
 
-// host refuses a machine that lacks what every cell needs. Nothing is left out instead: a missing layer is a refusal.
+// host refuses a machine that lacks what every cell needs. Nothing is left out instead: a missing layer is a refusal. The one exception is
+// Landlock, which repeats what the mounts enforce, for whoever asks for cells of what the host has.
 func (p *planner) host() {
 	h := p.h
 	if h.Arch != "amd64" && h.Arch != "arm64" {
@@ -45,7 +46,10 @@ func (p *planner) host() {
 	if h.UserNS != "" {
 		p.refuse("", "user namespaces cannot be made here: "+h.UserNS, userNSRemedy(h.UserNS))
 	}
-	if h.Landlock < 1 && p.sandbox == nil {
+	switch lacks := h.Landlock < 1 && p.sandbox == nil; {
+	case lacks && p.a.Portable:
+		p.p.Missing = append(p.p.Missing, LayerLandlock)
+	case lacks:
 		p.refuse("", "the kernel has no Landlock, or it is off", "boot with landlock in the lsm= list (Linux 5.13 or newer, CONFIG_SECURITY_LANDLOCK)")
 	}
 	if !h.Seccomp {

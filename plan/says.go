@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -9,11 +10,19 @@ import (
 )
 
 func (p *planner) can(text string, layers ...string) {
-	p.p.Says = append(p.p.Says, Sentence{Can: true, Text: oneLine(text), Layers: layers})
+	p.p.Says = append(p.p.Says, Sentence{Can: true, Text: oneLine(text), Layers: p.there(layers)})
 }
 
 func (p *planner) cannot(text string, layers ...string) {
-	p.p.Says = append(p.p.Says, Sentence{Text: oneLine(text), Layers: layers})
+	p.p.Says = append(p.p.Says, Sentence{Text: oneLine(text), Layers: p.there(layers)})
+}
+
+// there are the layers that the host has.
+func (p *planner) there(layers []string) []string {
+	if len(p.p.Missing) == 0 {
+		return layers
+	}
+	return slices.DeleteFunc(slices.Clone(layers), p.lacks)
 }
 
 // says puts the plan in words. Every line names the layers that make it true.
@@ -133,7 +142,9 @@ func (p *planner) says() {
 	p.promise(LayerIdentity, fmt.Sprintf("host user %d, host group %d, no capabilities", ids.HostUID, ids.HostGID))
 	p.promise(LayerNNP, "no_new_privs is set")
 	p.promise(LayerSeccomp, p.filtersInForce())
-	p.promise(LayerLandlock, "only granted paths can be opened")
+	if !p.lacks(LayerLandlock) {
+		p.promise(LayerLandlock, "only granted paths can be opened")
+	}
 	p.promise(LayerMount, fmt.Sprintf("a namespace of its own, %d mounts as planned, the root read-only", len(p.p.Mounts)))
 	p.promise(LayerLimits, fmt.Sprintf("%d processes, no core dumps", l.Processes))
 	p.promise(LayerSession, "a session of its own")

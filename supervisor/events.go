@@ -44,7 +44,7 @@ func (l *life) opening() error {
 		SeccompProfile: l.Plan.Profile,
 		Digest:         "sha256:" + hex.EncodeToString(sum[:]),
 		Layers:         layers(l.Plan),
-		Missing:        l.Admitted.Missing,
+		Missing:        slices.Concat(l.Admitted.Missing, l.Plan.Missing),
 		Network:        l.Plan.Network.String(),
 		Egress:         l.egress(),
 		CompatAllow:    l.Admitted.CompatAllow,

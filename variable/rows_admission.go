@@ -20,7 +20,7 @@ func places() []Row {
 
 func admission() []Row {
 	return []Row{
-		row(DeploymentProfile, "hardened", "supervise", "hardened: every layer, or refused; written out it also demands CELLOS_AUTHORITY_KEYS_PATH and sets five of the variables here; portable: what the host has", anyCase("hardened portable")),
+		row(DeploymentProfile, "hardened", "supervise", "hardened: every layer, or refused; written out it also demands CELLOS_AUTHORITY_KEYS_PATH and sets five of the variables here; portable: the same, but a kernel without Landlock is taken, and the event plan names what is missing", anyCase("hardened portable")),
 		row(ForceMissing, "", "supervise", "isolation primitives to take as missing, for tests: unshare, seccomp, cgroup-v2, all; it can only add"),
 		row(StrictConfig, "off", "supervise", "what it made errors of is one always; off brings nothing back"),
 		row(RunID, "run-local-001", "supervise", "runId of the events, as it is; the unique identity of a run is the attribute cellosrun"),

@@ -16,8 +16,9 @@ import (
 	"cellos.io/cellos/variable"
 )
 
-// network applies what the operator's variables say of the network: the opt-outs, and who is asked for names.
-func (c *configuration) network(a *authority.Authority) {
+// loosen applies the opt-outs of the operator's variables: the profile that takes what the host has, and those of the network.
+func (c *configuration) loosen(a *authority.Authority) {
+	a.Portable = c.profile == "portable"
 	if c.Tags.On(admission.HostNetwork) {
 		c.Tags.Use(admission.HostNetwork)
 		a.OnHost = true

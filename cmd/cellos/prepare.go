@@ -123,7 +123,7 @@ func (a *asked) planned(env environment, to chosen) (*authority.Authority, *plan
 	}
 	if a.from != nil {
 		a.from.narrow(auth, a.decision)
-		a.from.network(auth)
+		a.from.loosen(auth)
 	}
 	if a.folder, a.release, err = secretsFolder(auth, env); err != nil {
 		return nil, nil, failure{exitRefused, []error{err}}

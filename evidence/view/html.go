@@ -137,6 +137,9 @@ func (r *Run) htmlHead(h *page) {
 	if len(r.Denials) > 0 {
 		h.in("span", "badge warn", fmt.Sprintf("%d kinds of request refused", len(r.Denials)))
 	}
+	for _, layer := range r.Missing {
+		h.in("span", "badge warn", "missing on the host: "+layer)
+	}
 	for _, tag := range r.CompatAllow {
 		h.in("span", "badge warn", "opted out: "+tag)
 	}

@@ -40,6 +40,9 @@ func (r *Run) Text(w io.Writer) error {
 	if len(r.CompatAllow) > 0 {
 		p("opted out", "%s", strings.Join(r.CompatAllow, ", "))
 	}
+	if len(r.Missing) > 0 {
+		p("missing", "%s", strings.Join(r.Missing, ", "))
+	}
 	p("boundary", "%s", r.Boundary())
 	p("changes", "%s", r.changed())
 	p("left over", "%s", r.LeftOver())
