@@ -101,7 +101,8 @@ func terminalSize(t *testing.T, s Subject) {
 
 func terminalKeys(t *testing.T, s Subject) {
 	for _, x := range few(s, struct{ key, trap string }{"\x03", "INT"}, struct{ key, trap string }{"\x1c", "QUIT"}) {
-		c, screen := s.onTerminal(t, "trap 'echo caught; exit 5' "+x.trap+"; echo ready; while :; do sleep 0.05; done")
+		// Without noflsh the kernel drops what is on its way to the screen, after it sent the signal (drivers/tty/n_tty.c:isig).
+		c, screen := s.onTerminal(t, "stty noflsh; trap 'echo caught; exit 5' "+x.trap+"; echo ready; while :; do sleep 0.05; done")
 		screen.until("ready")
 		screen.types(x.key)
 		screen.until("caught")

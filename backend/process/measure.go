@@ -12,8 +12,10 @@ import (
 	"cellos.io/cellos/sysabi"
 )
 
-// Measure takes the results of the probes, looks at PID 1 through /proc, and takes over what it holds for the supervisor.
+// Measure looks at PID 1 through /proc while it makes its probes, takes over what it holds for the supervisor, and takes the results. From
+// its first instruction on PID 1 changes nothing of what /proc shows here: the table before it did, and a probe that did would fail.
 func (c *processCell) Measure(ctx context.Context) (cell.Boundary, error) {
+	out, seen := c.look()
 	msg, err := c.receive(ctx)
 	if err != nil {
 		return cell.Boundary{}, fmt.Errorf("measuring the boundary from inside: %w", err)
@@ -22,31 +24,15 @@ func (c *processCell) Measure(ctx context.Context) (cell.Boundary, error) {
 	if !ok || len(ready.Results) != len(c.plan.Boot.Probes) {
 		return cell.Boundary{}, fmt.Errorf("measuring the boundary from inside: unexpected answer %T", msg)
 	}
+	if seen != nil {
+		return cell.Boundary{}, seen
+	}
 	command, err := c.awaitFilters(ctx)
 	if err != nil {
 		return cell.Boundary{}, err
 	}
-	if err := c.takeOver(); err != nil {
-		return cell.Boundary{}, err
-	}
-	out, err := observe(c.proc.Pid(), c.plan, c.own)
-	if err == nil {
-		err = c.observeGroup(&out)
-	}
-	if err != nil {
-		return cell.Boundary{}, fmt.Errorf("measuring the boundary from outside: %w", err)
-	}
-	c.identity = out.identity
 	if err := c.measureFilters(command, &out); err != nil {
 		return cell.Boundary{}, err
-	}
-	if c.namespace, err = os.Open(fmt.Sprintf("/proc/%d/ns/pid", c.proc.Pid())); err != nil {
-		return cell.Boundary{}, fmt.Errorf("measuring the boundary from outside: %w", err)
-	}
-	if c.plan.Exports {
-		if c.view, err = lookFrom(c.proc.Pid()); err != nil {
-			return cell.Boundary{}, fmt.Errorf("keeping the cell's files for exports: %w", err)
-		}
 	}
 	outside := make(map[string]cell.View, len(out.layers))
 	for name, s := range out.layers {
@@ -55,6 +41,30 @@ func (c *processCell) Measure(ctx context.Context) (cell.Boundary, error) {
 	b := cell.Judge(c.plan, ready.Results, outside)
 	b.Caps = out.status.caps
 	return b, nil
+}
+
+// look is what Measure sees from outside, and keeps of the cell. Its error is told when PID 1 answered: one that is gone explains it.
+func (c *processCell) look() (out observation, err error) {
+	if err := c.takeOver(); err != nil {
+		return out, err
+	}
+	out, err = observe(c.proc.Pid(), c.plan, c.own)
+	if err == nil {
+		err = c.observeGroup(&out)
+	}
+	if err == nil {
+		c.namespace, err = os.Open(fmt.Sprintf("/proc/%d/ns/pid", c.proc.Pid()))
+	}
+	if err != nil {
+		return out, fmt.Errorf("measuring the boundary from outside: %w", err)
+	}
+	c.identity = out.identity
+	if c.plan.Exports {
+		if c.view, err = lookFrom(c.proc.Pid()); err != nil {
+			return out, fmt.Errorf("keeping the cell's files for exports: %w", err)
+		}
+	}
+	return out, nil
 }
 
 // takeOver copies the descriptors that PID 1 holds for the supervisor.
