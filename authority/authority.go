@@ -30,6 +30,7 @@ type Authority struct {
 	OnHost   bool       // the host's network, unfiltered, in place of one of its own; no document can say it
 	Secrets  []string   // names of the secrets that are delivered
 	Delivery string     // how: document.DeliverEnv, …
+	Scrub    string     // who asks to have the values of secrets taken out of the output: spec.run.scrubOutput, a flag, a variable; "": nobody
 	Identity *Identity  // nil: the command has no workload identity
 	Exports  []Artifact // files that leave the cell
 	Demands  []Demand   // further things that the document asks of a backend

@@ -76,6 +76,9 @@ func (a *Authority) secrets(s *document.Spec) {
 	a.Delivery = document.DeliverEnv
 	if s.Run != nil {
 		a.Delivery = s.Run.SecretDelivery
+		if s.Run.ScrubOutput {
+			a.Scrub = "spec.run.scrubOutput"
+		}
 	}
 	if i := s.Identity; i != nil {
 		a.Identity = &Identity{Audience: i.Audience, SecretRef: i.SecretRef, TTL: a.Limits.Lifetime}

@@ -21,6 +21,8 @@ type Run struct {
 	User          *User             `json:"user" doc:"omit"` // nil: the plan chooses
 	Hostname      *string           `json:"hostname" doc:"omit,format=label"`
 	TimeNamespace bool              `json:"timeNamespace" doc:"nonull,omit"`
+	// ScrubOutput has the values of the secrets taken out of what the command prints.
+	ScrubOutput bool `json:"scrubOutput" doc:"nonull,omit"`
 }
 
 // Limits bound what the command may use. nil means no limit of its own.

@@ -131,6 +131,8 @@ type Command struct {
 	ReadBlocks, WrittenBlocks             int64 // of 512 bytes, getrusage(2)
 	Processes                             int64 // high-water mark of processes in the cell; 0: unknown
 
+	OutputReplaced *int64 // how many pieces of the output were secrets, and replaced; nil: the output was passed on as it is
+
 	Details map[string]any // limits and their high-water marks, refused calls, …; nil: left out
 }
 
@@ -150,6 +152,9 @@ func (p Command) AppendData(dst []byte, r *Run) []byte {
 	}
 	o.num("maxRssBytes", p.MaxRSSBytes)
 	o.str("outcome", p.Outcome)
+	if p.OutputReplaced != nil {
+		o.num("outputReplaced", *p.OutputReplaced)
+	}
 	o.num("processes", p.Processes)
 	o.num("readBlocks", p.ReadBlocks)
 	o.str("runId", r.RunID)

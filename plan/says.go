@@ -127,6 +127,7 @@ func (p *planner) says() {
 			p.cannot("see "+t.at+", where cellos keeps its records or keys", LayerMount)
 		}
 	}
+	p.saysScrub()
 	p.cannot("use the caller's terminal, keyrings, descriptors or environment", LayerSession, LayerFDs)
 	p.cannot("outlive its main process or the supervisor", LayerPID, LayerWatch)
 

@@ -51,6 +51,9 @@ func (p *planner) secrets() {
 			}
 		}
 	}
+	if a.Scrub != "" && a.Command.Terminal {
+		p.refuse(a.Scrub, "taking secrets out of what is drawn on a terminal, which is no text", "leave out the terminal, or the scrubbing")
+	}
 	for _, n := range names {
 		if _, set := a.Command.Lookup(n); set {
 			p.refuse("spec.run.environment."+n, "the variable is the secret's", "leave it out")
@@ -70,6 +73,13 @@ func (p *planner) saysSecrets() {
 		return
 	}
 	p.can("ask for the secrets "+list+" on a socket in "+SecretsAt, LayerMount, LayerWatch)
+}
+
+// saysScrub tells what becomes of secrets in the output.
+func (p *planner) saysScrub() {
+	if p.a.Scrub != "" {
+		p.cannot("print the value of a secret, as it is, in base64, hexadecimal or percent-encoding or with the escapes of JSON, without its being replaced", LayerWatch)
+	}
 }
 
 // WithSecrets is the table of the plan with variables added to the command's environment. Their values are in no plan and are not printed.

@@ -9,7 +9,7 @@
 //	…
 //	err = r.Finish() // everything that was written has arrived
 //
-// Bytes are passed on as they come, unchanged and unbuffered. It makes no terminals: see package terminal.
+// Bytes are passed on as they come, unchanged and unbuffered, unless Options.Through changes them. It makes no terminals: see package terminal.
 package stream
 
 import (
@@ -32,6 +32,10 @@ type Options struct {
 	Limit int64  // bytes on Out and Err together; 0 means no limit
 	Owner *Owner // give the pipes of the outputs to this user, so that the command can open /dev/stdout; nil: not
 	Full  func() // called once when the limit is reached; nothing more is passed on
+
+	// Through, when given, makes what each output goes through on its way to where it goes; it is closed at the end. The limit is on what
+	// the command writes.
+	Through func(to io.Writer) io.WriteCloser
 }
 
 // An Owner is a user and group on the host.
@@ -183,8 +187,14 @@ func (p *pump) carryInput() {
 
 func (r *Relay) carryOutput(p *pump) {
 	defer p.from.Close()
+	var to io.Writer = p.to
+	if r.opt.Through != nil {
+		through := r.opt.Through(p.to)
+		defer func() { r.fail(through.Close()) }()
+		to = through
+	}
 	if r.opt.Limit == 0 {
-		_, err := io.Copy(p.to, p.from)
+		_, err := io.Copy(to, p.from)
 		r.fail(err)
 		return
 	}
@@ -197,7 +207,7 @@ func (r *Relay) carryOutput(p *pump) {
 			if left < 0 {
 				pass = max(0, n+int(left))
 			}
-			if _, werr := p.to.Write(buf[:pass]); werr != nil {
+			if _, werr := to.Write(buf[:pass]); werr != nil {
 				r.fail(werr)
 				return
 			}

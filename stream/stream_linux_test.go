@@ -376,6 +376,35 @@ func TestTerminalsAreCarried(t *testing.T) {
 	}
 }
 
+// A shout writes in capitals, and an end when it is closed.
+type shout struct{ to io.Writer }
+
+func (s shout) Write(b []byte) (int, error) { return s.to.Write(bytes.ToUpper(b)) }
+func (s shout) Close() error                { _, err := io.WriteString(s.to, "."); return err }
+
+// TestThrough: each output goes through what was asked for, which is closed at the end; the limit is on what the command wrote.
+func TestThrough(t *testing.T) {
+	through := func(to io.Writer) io.WriteCloser { return shout{to} }
+	for _, c := range []struct {
+		limit     int64
+		out, errs string
+	}{{0, "ONE.", "TWO."}, {1 << 20, "ONE.", "TWO."}, {2, "ON.", ""}} {
+		out, errs := file(t), file(t)
+		r, err := Connect(Ends{Out: out, Err: errs}, Options{Limit: c.limit, Through: through})
+		must(t, err)
+		e := cell(t, r)
+		e.Out.WriteString("one")
+		if c.errs != "" {
+			e.Err.WriteString("two")
+		}
+		e.close()
+		must(t, r.Finish())
+		if o, x := string(content(t, out)), string(content(t, errs)); o != c.out || c.errs != "" && x != c.errs {
+			t.Errorf("limit %d: %q and %q, want %q and %q", c.limit, o, x, c.out, c.errs)
+		}
+	}
+}
+
 func descriptors(t testing.TB) int {
 	t.Helper()
 	d, err := os.ReadDir("/proc/self/fd")

@@ -48,7 +48,7 @@ func (l *life) opening() error {
 		Network:        l.Plan.Network.String(),
 		Egress:         l.egress(),
 		CompatAllow:    l.Admitted.CompatAllow,
-		Details:        planDetails(l.Plan),
+		Details:        planDetails(l.Plan, l.Authority),
 	})...)
 }
 
@@ -203,6 +203,9 @@ func (l *life) commandEvent() evidence.Command {
 		c.Details = map[string]any{"tasksStarted": o.Tasks}
 	}
 	counted(&c, o.Group)
+	if l.Authority.Scrub != "" {
+		c.OutputReplaced = number(l.Known.Replaced())
+	}
 	switch {
 	case !l.ran:
 		return evidence.Command{Outcome: evidence.OutcomeNotStarted}

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -25,6 +26,7 @@ import (
 	"cellos.io/cellos/overlay"
 	"cellos.io/cellos/plan"
 	"cellos.io/cellos/secret"
+	"cellos.io/cellos/secret/scrub"
 	"cellos.io/cellos/stream"
 	"cellos.io/cellos/sysabi"
 )
@@ -64,9 +66,10 @@ type Run struct {
 	Meters   []Meter         // what served the cell and counted; the cell of a backend is asked too, if it is one
 	Network  Network         // serves the cell's network; nil: the plan has none
 
-	Secrets       Secrets // nil: the command has none
-	SecretsFolder string  // of their socket, which a crash would leave; "": there is none
-	Exports       Exports // nil: nothing is exported
+	Secrets       Secrets    // nil: the command has none
+	SecretsFolder string     // of their socket, which a crash would leave; "": there is none
+	Known         *scrub.Set // the values that are taken out of the output, where the authority says so
+	Exports       Exports    // nil: nothing is exported
 
 	// Redact and Wrap are those of evidence.Config.
 	Redact func(eventType string, data []byte) ([]byte, error)
@@ -222,9 +225,16 @@ func (l *life) build(ctx context.Context) <-chan error {
 		if ids.ByParent {
 			opt.Owner = &stream.Owner{UID: int(ids.HostUID), GID: int(ids.HostGID)}
 		}
+		if l.Authority.Scrub != "" {
+			opt.Through = func(to io.Writer) io.WriteCloser { return l.Known.Writer(to) }
+		}
 		ends := l.Streams
 		if l.Plan.Boot.Terminal {
 			ends = stream.Ends{}
+		}
+		if l.Authority.Scrub != "" && l.Known == nil {
+			done <- errors.New("nobody knows the values to take out of the output")
+			return
 		}
 		var err error
 		if l.relay, err = stream.Connect(ends, opt); err == nil {

@@ -123,6 +123,7 @@ const (
 	EventSigningKey       Text    = "CELLOS_EVENT_SIGNING_KEY_BASE64"
 	Sinks                 List    = "CELLOS_SINKS"
 	OnEvidenceLoss        Word    = "CELLOS_ON_EVIDENCE_LOSS"
+	ScrubOutput           Switch  = "CELLOS_SCRUB_OUTPUT"
 )
 
 // Network and names.

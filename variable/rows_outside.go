@@ -75,6 +75,7 @@ func events() []Row {
 		row(EventSigningKid, "", "supervise", "key id for it"),
 		row(EventSigningKey, "", "supervise", "key for it, base64url or base64: an Ed25519 seed of 32 bytes, or an HMAC key"),
 		row(Sinks, "", "run, supervise", "further sinks, each as --sink takes it"),
+		row(ScrubOutput, "off", "run, supervise, explain", "take the values of secrets out of what the command prints; off does not undo spec.run.scrubOutput"),
 		row(OnEvidenceLoss, "kill", "run, supervise", "what becomes of the command when a required sink takes nothing", words("kill block")),
 	}
 }

@@ -20,19 +20,27 @@ const (
 type console struct {
 	out, err io.Writer
 	quiet    bool
+	scrub    func(string) string // takes secrets out of a message; nil: there are none
 }
 
-func (u *console) error(text string) { fmt.Fprintf(u.err, "cellos: error: %s\n", oneLine(text)) }
+func (u *console) write(kind, text string) {
+	if u.scrub != nil {
+		text = u.scrub(text)
+	}
+	fmt.Fprintf(u.err, "cellos: %s: %s\n", kind, oneLine(text))
+}
+
+func (u *console) error(text string) { u.write("error", text) }
 
 func (u *console) hint(text string) {
 	if text != "" && !u.quiet {
-		fmt.Fprintf(u.err, "cellos: hint: %s\n", oneLine(text))
+		u.write("hint", text)
 	}
 }
 
 func (u *console) note(text string) {
 	if !u.quiet {
-		fmt.Fprintf(u.err, "cellos: note: %s\n", oneLine(text))
+		u.write("note", text)
 	}
 }
 

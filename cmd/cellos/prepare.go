@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"cellos.io/cellos/host"
 	"cellos.io/cellos/plan"
 	"cellos.io/cellos/supervisor"
+	"cellos.io/cellos/variable"
 )
 
 // An asked is what a command line asks for: a document, wherever it came from.
@@ -25,6 +27,7 @@ type asked struct {
 
 	durable  bool           // --durable
 	watch    bool           // --watch
+	scrub    string         // --scrub-output; "": not given
 	signing  signing        // --signer
 	leaving  leaving        // --events, --sink and the variables of sinks
 	operator operatorLimits // of the drop-in
@@ -115,6 +118,12 @@ func (a *asked) planned(env environment, to chosen) (*authority.Authority, *plan
 	}
 	a.operator.narrow(auth)
 	auth.OnHost = a.grants.network.host
+	if asked, err := env.vars.On(variable.ScrubOutput); err != nil {
+		return nil, nil, failure{exitRefused, []error{err}}
+	} else if asked {
+		auth.Scrub = cmp.Or(auth.Scrub, string(variable.ScrubOutput))
+	}
+	auth.Scrub = cmp.Or(auth.Scrub, a.scrub)
 	if auth.Filters, a.notes, err = a.filters(env); err != nil {
 		return nil, nil, err
 	}

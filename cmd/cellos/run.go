@@ -17,6 +17,7 @@ import (
 	"cellos.io/cellos/cell"
 	"cellos.io/cellos/evidence/redact"
 	"cellos.io/cellos/plan"
+	"cellos.io/cellos/secret/scrub"
 	"cellos.io/cellos/stream"
 	"cellos.io/cellos/supervisor"
 	"cellos.io/cellos/variable"
@@ -65,12 +66,13 @@ Record:
   --file DOCUMENT         the same as DOCUMENT
   --name NAME             name of the cell in the record, default: that of the program
   --events DEST           write the events to a file too; - is standard output
-` + sinkUsage + signerUsage + `  --durable               every event survives a crash of the machine before the run goes on (fsync)
+` + sinkUsage + signerUsage + `  --scrub-output          take the values of secrets out of what the command prints: docs/secrets.md
+  --durable               every event survives a crash of the machine before the run goes on (fsync)
   --watch                 tell at once what the network refused, not at the end
   --quiet, -q             no hints and notes
 `
 
-var runFlagNames = []string{"--backend", "--durable", "--watch", "--quiet"}
+var runFlagNames = []string{"--backend", "--durable", "--scrub-output", "--watch", "--quiet"}
 
 func runCommand(args []string, env environment, ui *console) error {
 	var g grants
@@ -82,6 +84,7 @@ func runCommand(args []string, env environment, ui *console) error {
 	sign.register(set)
 	durable := set.Bool("durable", false, "")
 	watch := set.Bool("watch", false, "")
+	clean := set.Bool("scrub-output", false, "")
 	var backend string
 	set.Func("backend", "", backendFlag(&backend))
 	set.BoolVar(&ui.quiet, "quiet", false, "")
@@ -97,6 +100,9 @@ func runCommand(args []string, env environment, ui *console) error {
 	a, err := readAsked("run", &g, file, rest, dashed, env)
 	if err != nil {
 		return err
+	}
+	if *clean {
+		a.scrub = "--scrub-output"
 	}
 	a.durable, a.watch, a.signing, a.leaving, a.backend = *durable, *watch, sign, out, backend
 	return a.run(env, ui, "")
@@ -157,10 +163,13 @@ func (a *asked) run(env environment, ui *console, runID string) error {
 		Signer: key, Durable: a.durable,
 		Trust: a.trust(), Admitted: a.admitted(),
 	}
+	known := &scrub.Set{Streamed: auth.Scrub != ""}
+	defer known.Wipe()
+	run.Known = known
 	if given != nil {
-		known := &scrubber{values: given.Values}
-		defer known.wipe()
-		run.Redact = redact.Strings(known.text, out.redact)
+		given.Known = known.Add
+		ui.scrub = known.Text
+		run.Redact = redact.Strings(known.Text, out.redact)
 		run.Secrets, run.SecretsFolder, run.Meters = given, a.folder, append(run.Meters, given)
 	}
 	if carried != nil {

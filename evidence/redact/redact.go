@@ -1,6 +1,7 @@
-// Package redact replaces named members of event data, before anything is hashed or signed.
+// Package redact rewrites event data before anything is hashed or signed: it replaces members by their names, and texts by what they are.
 //
 //	config.Redact = redact.Fields([]string{"argv", "path"})
+//	config.Redact = redact.Strings(known.Text, config.Redact)
 package redact
 
 import (
@@ -26,17 +27,45 @@ func Fields(names []string) func(eventType string, data []byte) ([]byte, error) 
 		names = []string{"argv", "path", "reason"}
 	}
 	names = slices.Clone(names)
-	return func(eventType string, data []byte) ([]byte, error) {
-		out, err := walk(make([]byte, 0, len(data)), data, names)
-		if err != nil {
-			return nil, fmt.Errorf("redacting event %s: %w", eventType, err)
+	w := walker{member: func(name string, value []byte) string {
+		if slices.Contains(names, name) {
+			return replacement(value)
 		}
-		return out, nil
+		return ""
+	}}
+	return w.data
+}
+
+// Strings returns a function for evidence.Config.Redact which rewrites every string value at any depth, after before has had the data;
+// before may be nil. Names of members stay.
+func Strings(rewrite func(string) string, before func(string, []byte) ([]byte, error)) func(eventType string, data []byte) ([]byte, error) {
+	w := walker{text: rewrite}
+	return func(eventType string, data []byte) (_ []byte, err error) {
+		if before != nil {
+			if data, err = before(eventType, data); err != nil {
+				return nil, err
+			}
+		}
+		return w.data(eventType, data)
 	}
 }
 
-// walk appends value, which is canonical, with its members replaced: it stays canonical.
-func walk(dst, value []byte, names []string) ([]byte, error) {
+// A walker says what becomes of the parts of data. A function that is nil changes nothing.
+type walker struct {
+	member func(name string, value []byte) string // JSON to put in place of a member's value; "": it is walked
+	text   func(string) string
+}
+
+func (w walker) data(eventType string, data []byte) ([]byte, error) {
+	out, err := w.walk(make([]byte, 0, len(data)), data)
+	if err != nil {
+		return nil, fmt.Errorf("redacting event %s: %w", eventType, err)
+	}
+	return out, nil
+}
+
+// walk appends value, which is canonical, as it is to be: it stays canonical.
+func (w walker) walk(dst, value []byte) ([]byte, error) {
 	switch {
 	case len(value) > 0 && value[0] == '{':
 		members, err := canon.Object(nil, value)
@@ -49,9 +78,13 @@ func walk(dst, value []byte, names []string) ([]byte, error) {
 				dst = append(dst, ',')
 			}
 			dst = append(jsonwire.AppendString(dst, m.Name), ':')
-			if slices.Contains(names, m.Name) {
-				dst = append(dst, replacement(m.Value)...)
-			} else if dst, err = walk(dst, m.Value, names); err != nil {
+			with := ""
+			if w.member != nil {
+				with = w.member(m.Name, m.Value)
+			}
+			if with != "" {
+				dst = append(dst, with...)
+			} else if dst, err = w.walk(dst, m.Value); err != nil {
 				return nil, err
 			}
 		}
@@ -66,11 +99,17 @@ func walk(dst, value []byte, names []string) ([]byte, error) {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			if dst, err = walk(dst, v, names); err != nil {
+			if dst, err = w.walk(dst, v); err != nil {
 				return nil, err
 			}
 		}
 		return append(dst, ']'), nil
+	case len(value) > 0 && value[0] == '"' && w.text != nil:
+		s, err := canon.String(value)
+		if err != nil {
+			return nil, err
+		}
+		return jsonwire.AppendString(dst, w.text(s)), nil
 	}
 	return append(dst, value...), nil
 }

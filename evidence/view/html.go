@@ -155,6 +155,9 @@ func (r *Run) htmlHead(h *page) {
 		h.fact("Processor time", Span(r.User)+" user, "+Span(r.System)+" system")
 		h.fact("Largest process", Size(r.MaxRSS))
 	}
+	if s := r.Scrubbed(); s != "" {
+		h.fact("Output", s)
+	}
 	h.fact("Backend", strings.TrimSpace(r.Backend+" "+r.Profile))
 	h.fact("System calls", r.Seccomp)
 	h.fact("Network", r.Reach())

@@ -124,9 +124,11 @@ func (r *Run) take(e evidence.Event) error {
 			Signal                                string
 			DurationNanos, UserNanos, SystemNanos int64
 			MaxRSSBytes                           int64
+			OutputReplaced                        *int64
 		}
 		err := read(&d)
 		r.Ending, r.Exit, r.Signal, r.MaxRSS = d.Outcome, d.ExitCode, d.Signal, d.MaxRSSBytes
+		r.Replaced = d.OutputReplaced
 		r.Duration, r.User, r.System = time.Duration(d.DurationNanos), time.Duration(d.UserNanos), time.Duration(d.SystemNanos)
 		if d.Signal == "SIGSYS" {
 			r.deny(Denial{What: evidence.DeniedSyscall, Name: "outside the profile " + r.Seccomp + " (SIGSYS ended the command)", Grant: "another --seccomp profile", Count: 1})

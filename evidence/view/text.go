@@ -32,6 +32,9 @@ func (r *Run) Text(w io.Writer) error {
 		p("command", "%s", r.Command())
 		p("ended by", "%s; processor time %s user, %s system; largest process %s", r.How(), Span(r.User), Span(r.System), Size(r.MaxRSS))
 	}
+	if s := r.Scrubbed(); s != "" {
+		p("output", "%s", s)
+	}
 	p("started", "%s, took %s", r.Started.Local().Format(time.RFC3339), Span(r.Ended.Sub(r.Started)))
 	if r.Backend != "" {
 		p("backend", "%s", strings.TrimSpace(r.Backend+" "+r.Profile))

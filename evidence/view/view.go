@@ -44,6 +44,7 @@ type Run struct {
 	Signal                       string
 	Duration, User, System       time.Duration
 	MaxRSS                       int64
+	Replaced                     *int64 // pieces of the output that were secrets; nil: the output was passed on as it is
 	Layers                       []Layer
 	Probes, ProbesHeld           int
 	Measured, Holds              bool
@@ -173,6 +174,14 @@ func (r *Run) How() string {
 		return fmt.Sprintf("%s by %s after %s", r.Ending, r.Signal, Span(r.Duration))
 	}
 	return fmt.Sprintf("%s after %s", r.Ending, Span(r.Duration))
+}
+
+// Scrubbed says in one line what was taken out of the output; "" if nobody asked for that.
+func (r *Run) Scrubbed() string {
+	if r.Replaced == nil {
+		return ""
+	}
+	return "secrets are replaced: " + plural(int(*r.Replaced), "time")
 }
 
 // Proof says in one line what the signatures are worth.

@@ -33,7 +33,7 @@ func hostile() []evidence.Payload {
 		evidence.L7EgressDecision{SNIHost: "evil.example" + nasty, ReasonCode: "l7_sni_allowlist_miss"},
 		evidence.Other{EventType: "dev.cellos.events.cell.observability.v1.network_flow_decision", Members: map[string]any{"decision": "deny", "dstAddr": "192.0.2.7", "dstPort": 25}},
 		evidence.Completed{Argv: []string{"sh", "-c", nasty}, ExitCode: -1},
-		evidence.Command{Outcome: evidence.OutcomeSignaled, Signal: "SIGSYS", DurationNanos: 1_500_000_000, UserNanos: 1e9, MaxRSSBytes: 5 << 20},
+		evidence.Command{Outcome: evidence.OutcomeSignaled, Signal: "SIGSYS", DurationNanos: 1_500_000_000, UserNanos: 1e9, MaxRSSBytes: 5 << 20, OutputReplaced: ptr(int64(3))},
 		evidence.Artifact{ArtifactName: "report" + nasty, SourcePath: "/w/report", SizeBytes: 2048, SHA256: strings.Repeat("ab", 32), TargetKind: "local", Destination: "out/" + nasty},
 		evidence.ExportCompleted{ArtifactName: "report" + nasty, Receipt: evidence.Receipt{TargetKind: "local", Destination: "out/" + nasty, BytesWritten: 2048}},
 		evidence.ExportFailed{ArtifactName: "other", TargetKind: "http", Reason: "no answer: " + nasty},
@@ -117,7 +117,7 @@ func (r *Run) said(t testing.TB) (text, page string) {
 func TestShown(t *testing.T) {
 	text, page := recorded(t, hostile(), 0).said(t)
 	for _, want := range []string{
-		"failed: command exited with status -1", "agent-tool", "signaled by SIGSYS after 1.5 s", "1.0 s user", "5.0 MiB",
+		"failed: command exited with status -1", "agent-tool", "signaled by SIGSYS after 1.5 s", "1.0 s user", "5.0 MiB", "secrets are replaced: 3 times",
 		"+74 ms", "boundary measured", "2 layers and 1 probe", "1 filter in force", "11 of 11 probes", "Seccomp 2",
 		"working directory, overlay", "2 paths changed", "opened 0 times", "1 connection, 300 B sent, 1.0 MiB received", "taken: not observed", "64.0 MiB (100 %), LIMIT REACHED", "1.5 s (2 %)",
 		"files /data", "evil.example", "an egress rule {host: 192.0.2.7, port: 25}", "192.0.2.7:25", "spec.authority.secretRefs: [OTHER]", "outside the profile hardened",

@@ -59,6 +59,9 @@ func (v *server) answer(ctx context.Context, line []byte) []byte {
 			return failed(err.Error())
 		}
 		defer value.Wipe()
+		if err := s.known(key, value); err != nil {
+			return failed(err.Error())
+		}
 	}
 	s.count(&s.taken, key)
 	return given(value)

@@ -112,6 +112,60 @@ func TestEnv(t *testing.T) {
 	}
 }
 
+// TestKnown: whoever keeps values out of what is written is told of each before it is given out, and can have it withheld.
+func TestKnown(t *testing.T) {
+	for _, mode := range []string{Env, Broker, Leased} {
+		var mu sync.Mutex
+		var told []string
+		f := &fake{values: map[string]string{"a": "1", "long": "too long", "aud": "id"}}
+		var b broker.Broker = f
+		if mode == Leased {
+			b = leaser{f}
+		}
+		s := session(t, mode, b, "a")
+		s.Alias, s.Audience = "who", "aud"
+		s.Known = func(v secret.Value) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if v.Len() > 5 {
+				return errors.New("nobody could find it")
+			}
+			told = append(told, string(v.AppendTo(nil)))
+			return nil
+		}
+		ctx := context.Background()
+		if err := s.Identity(ctx); err != nil {
+			t.Fatal(err)
+		}
+		vars, err := s.Deliver(ctx, me)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mode == Leased {
+			token := variables(vars)[TokenVariable]
+			for _, k := range []string{"who", "a"} {
+				if _, err := Get(ctx, s.Socket, token, k); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		s.Withdraw()
+		if got := fmt.Sprint(told); got != "[id 1]" {
+			t.Errorf("%s: told of %s", mode, got)
+		}
+		s = session(t, mode, b, "long")
+		s.Known = func(secret.Value) error { return errors.New("nobody could find it") }
+		vars, err = s.Deliver(ctx, me)
+		if mode == Leased && err == nil {
+			_, err = Get(ctx, s.Socket, variables(vars)[TokenVariable], "long")
+		}
+		if err == nil || !strings.Contains(err.Error(), "secret long: nobody could find it") {
+			t.Errorf("%s: given out all the same, %v", mode, err)
+		}
+		s.Withdraw()
+	}
+}
+
 func TestFailures(t *testing.T) {
 	f := &fake{values: map[string]string{"empty": "", "a": "1", "nul": "x\x00y"}}
 	for _, c := range []struct {

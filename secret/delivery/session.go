@@ -53,6 +53,9 @@ type Session struct {
 	Socket string // path of the socket on the host, in a folder that exists; it is the cell's user's to enter, and nobody else's
 	At     string // the same path in the cell
 
+	// Known is told of each value before anybody gets it; its error withholds the value. Nil: nobody is told. It may be called concurrently.
+	Known func(secret.Value) error
+
 	got   map[string]secret.Value // taken at the start
 	lease broker.Lease
 	serve *server
@@ -98,15 +101,29 @@ func (s *Session) Identity(ctx context.Context) error {
 	if v.Len() == 0 {
 		return fmt.Errorf("identity %s unresolvable via %s broker (empty value for %s)", s.Alias, s.Broker.Name(), s.Audience)
 	}
-	s.keep(s.Alias, v)
-	return nil
+	return s.keep(s.Alias, v)
 }
 
-func (s *Session) keep(key string, v secret.Value) {
+func (s *Session) keep(key string, v secret.Value) error {
+	if err := s.known(key, v); err != nil {
+		v.Wipe()
+		return err
+	}
 	if s.got == nil {
 		s.got = map[string]secret.Value{}
 	}
 	s.got[key] = v
+	return nil
+}
+
+func (s *Session) known(key string, v secret.Value) error {
+	if s.Known == nil {
+		return nil
+	}
+	if err := s.Known(v); err != nil {
+		return fmt.Errorf("secret %s: %w", key, err)
+	}
+	return nil
 }
 
 // prepare takes the lease.
@@ -187,7 +204,9 @@ func (s *Session) resolve(ctx context.Context) error {
 		if v.Len() == 0 {
 			return fmt.Errorf("secret %s unresolvable via %s broker", k, s.Broker.Name())
 		}
-		s.keep(k, v)
+		if err := s.keep(k, v); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -218,13 +237,6 @@ func (s *Session) Revoke(ctx context.Context) error {
 		return nil
 	}
 	return s.lease.Revoke(ctx)
-}
-
-// Values calls f for each value that the session holds, so that it can be kept out of what is written.
-func (s *Session) Values(f func(secret.Value)) {
-	for _, v := range s.got {
-		f(v)
-	}
 }
 
 // count adds one to the count of a key.

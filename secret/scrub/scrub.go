@@ -1,87 +1,155 @@
 // Package scrub takes secret values out of text by what they are, and not by where they stand: as they are and in the encodings in which
 // they get into logs by accident.
 //
-//	text = scrub.String(text, values)
+//	var known scrub.Set
+//	err := known.Add(value)           // before anybody gets the value
+//	text = known.Text(text)           // of an event
+//	w := known.Writer(os.Stdout)      // of an output, written piece by piece
+//	defer w.Close()
 //
-// The encodings: base64 in both alphabets at each of its three alignments, hexadecimal in both cases, percent-encoding, and the escapes
-// of JSON. Values of fewer than four bytes are not looked for: they occur everywhere.
+// The encodings: base64 in both alphabets at each of its three alignments and hexadecimal in both cases, also broken into lines;
+// percent-encoding; the escapes of JSON. Whatever belongs to a value that was found is replaced, so that of two that overlap no end is
+// left. Values of fewer than four bytes are not looked for: they occur everywhere.
 package scrub
 
 import (
-	"encoding/base64"
-	"encoding/hex"
-	"encoding/json"
-	"net/url"
-	"slices"
+	"errors"
+	"fmt"
+	"io"
 	"strings"
+	"sync"
+	"sync/atomic"
 
-	"cellos.io/cellos/jsonwire"
 	"cellos.io/cellos/secret"
 )
 
-// least is the number of bytes from which on a value is looked for.
-const least = 4
+const (
+	// least is the number of bytes from which on a value is looked for.
+	least = 4
+	// MaxStreamed bounds the values together, in bytes, that can be found in an output: what finds them has some 20 states of 24 bytes for each.
+	MaxStreamed = 32 << 10
+	// maxKept bounds what is remembered, in bytes: a command may ask for leased secrets again and again, and get others each time.
+	maxKept = 16 << 20
+)
 
-// String returns text with secret.Hidden in place of every value. Values that were wiped are not found.
-func String(text string, values []secret.Value) string {
-	var all []string
-	for _, v := range values {
+// A Set is the values that are known. The zero value is empty. Its methods may be called concurrently.
+type Set struct {
+	// Streamed makes Add refuse a value that no Writer could find. It is set before the first use.
+	Streamed bool
+
+	mu       sync.Mutex
+	short    []secret.Value // what the finder knows
+	long     []secret.Value // what it would be too large for
+	size     int            // of short
+	kept     int            // of both
+	current  atomic.Pointer[finder]
+	replaced atomic.Int64
+	wiped    bool
+}
+
+// errWiped is returned by writers after Wipe.
+var errWiped = errors.New("the secrets to take out of it are forgotten")
+
+// Add makes a value known; it copies it. What it returns is a reason not to give the value to anybody.
+func (s *Set) Add(v secret.Value) error {
+	n := v.Len()
+	if n < least {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, list := range [][]secret.Value{s.short, s.long} {
+		for _, k := range list {
+			if v.Use(func(b []byte) error {
+				if !k.Equal(b) {
+					return errors.New("another one")
+				}
+				return nil
+			}) == nil {
+				return nil
+			}
+		}
+	}
+	fits := s.size+n <= MaxStreamed
+	switch {
+	case s.Streamed && !fits:
+		return fmt.Errorf("the secrets have more than %d bytes together: they could not be kept out of the output", MaxStreamed)
+	case s.kept+n > maxKept:
+		return fmt.Errorf("the secrets have more than %d bytes together: they could not be kept out of the evidence", maxKept)
+	}
+	own := secret.Take(v.AppendTo(make([]byte, 0, n)))
+	s.kept += n
+	if fits {
+		s.short = append(s.short, own)
+		s.size += n
+		s.current.Store(nil)
+	} else {
+		s.long = append(s.long, own)
+	}
+	return nil
+}
+
+// finder returns what finds the short values; nil after Wipe.
+func (s *Set) finder() *finder {
+	if f := s.current.Load(); f != nil {
+		return f
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f := s.current.Load(); f != nil || s.wiped {
+		return f
+	}
+	f := newFinder(s.short)
+	s.current.Store(f)
+	return f
+}
+
+// Text returns text with secret.Hidden in place of every value.
+func (s *Set) Text(text string) string {
+	s.mu.Lock()
+	long := s.long
+	s.mu.Unlock()
+	for _, v := range long {
+		if len(text) < v.Len() {
+			continue
+		}
 		v.Use(func(b []byte) error {
-			if len(b) >= least {
-				all = append(all, spellings(string(b))...)
+			plain, coded := spellings(b)
+			for _, x := range append(plain, coded...) {
+				text = strings.ReplaceAll(text, string(x), secret.Hidden)
 			}
 			return nil
 		})
 	}
-	// Longest first: of two that begin alike, none leaves its end behind.
-	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
-	for _, s := range all {
-		text = strings.ReplaceAll(text, s, secret.Hidden)
+	scan := scanner{f: s.finder()}
+	if scan.f == nil {
+		return text
 	}
-	return text
-}
-
-// spellings are the texts that a value is found by.
-func spellings(v string) []string {
-	hexed := hex.EncodeToString([]byte(v))
-	list := []string{v, hexed, strings.ToUpper(hexed)}
-	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-		for before := range 3 {
-			// What stands before and behind shares a character with the value at each end; those in between depend on the value alone.
-			text := enc.EncodeToString([]byte("\x00\x00"[:before] + v))
-			list = append(list, text[(before*8+5)/6:(before+len(v))*8/6])
-		}
+	scan.read([]byte(text))
+	if len(scan.found) == 0 {
+		return text
 	}
-	for _, encoded := range []string{url.QueryEscape(v), url.PathEscape(v), percent(v)} {
-		list = append(list, encoded, lowerHex(encoded))
-	}
-	quoted := string(jsonwire.AppendString(nil, v))
-	list = append(list, quoted[1:len(quoted)-1])
-	if q, err := json.Marshal(v); err == nil {
-		list = append(list, string(q[1:len(q)-1])) // with the escapes of < > & too
-	}
-	slices.Sort(list)
-	return slices.Compact(list)
-}
-
-// percent encodes every byte.
-func percent(v string) string {
 	var b strings.Builder
-	for i := range len(v) {
-		b.WriteByte('%')
-		b.WriteString(strings.ToUpper(hex.EncodeToString([]byte{v[i]})))
-	}
+	scan.emit(func(piece []byte) { b.Write(piece) }, []byte(text), scan.next)
 	return b.String()
 }
 
-// lowerHex writes the digits of percent-encoding in lower case.
-func lowerHex(s string) string {
-	b := []byte(s)
-	for i := 0; i+2 < len(b); i++ {
-		if b[i] == '%' {
-			copy(b[i+1:], strings.ToLower(string(b[i+1:i+3])))
-			i += 2
+// Replaced is how many pieces of the outputs were replaced.
+func (s *Set) Replaced() int64 { return s.replaced.Load() }
+
+// Wipe forgets the values: what is written after it is not passed on, but an error.
+func (s *Set) Wipe() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, list := range [][]secret.Value{s.short, s.long} {
+		for _, v := range list {
+			v.Wipe()
 		}
 	}
-	return string(b)
+	s.short, s.long, s.size, s.kept = nil, nil, 0, 0
+	s.current.Store(nil)
+	s.wiped = true
 }
+
+// Format writes secret.Hidden, whatever the verb.
+func (s *Set) Format(f fmt.State, _ rune) { io.WriteString(f, secret.Hidden) }

@@ -1,62 +1,323 @@
 package scrub_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"cellos.io/cellos/secret"
 	"cellos.io/cellos/secret/scrub"
 )
 
-func TestString(t *testing.T) {
-	values := []secret.Value{secret.FromString("hunter2"), secret.FromString("hunter2-and-more"), secret.FromString("abc"), {}}
+func known(t testing.TB, values ...string) *scrub.Set {
+	t.Helper()
+	var s scrub.Set
+	for _, v := range values {
+		if err := s.Add(secret.FromString(v)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &s
+}
+
+func TestText(t *testing.T) {
+	s := known(t, "hunter2", "hunter2-and-more", "abc", "", "hunter2", "or-less")
 	for in, want := range map[string]string{
 		"nothing":                             "nothing",
+		"":                                    "",
 		"a hunter2 b hunter2":                 "a [secret] b [secret]",
 		"x=hunter2-and-more;":                 "x=[secret];",
 		"abc stays":                           "abc stays",
 		"68756e74657232 upper 68756E74657232": "[secret] upper [secret]",
+		"hunter2-and-mor-less":                "[secret]-and-m[secret]", // two that overlap: "or-less" begins in the other one
+		"hunter2-and-more-less":               "[secret]-less",
+		"hunter2hunter2":                      "[secret]",
+		"hunter hunter":                       "hunter hunter",
+		"aHVudGVyMg==":                        "[secret]g==", // the last character is shared with what could follow
+		"6875\n6e74\r\n657232":                "[secret]",
+		"hunt\ner2":                           "hunt\ner2",
 	} {
-		if got := scrub.String(in, values); got != want {
+		if got := s.Text(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}
-	v := secret.FromString("hunter2")
-	v.Wipe()
-	if got := scrub.String("hunter2", []secret.Value{v}); got != "hunter2" {
-		t.Errorf("a wiped value is still known: %q", got)
+	if got := known(t, "abcdef", "defghi").Text("-abcdefghi-"); got != "-[secret]-" {
+		t.Errorf("of two that overlap an end is left: %q", got)
+	}
+	if got := fmt.Sprintf("%v %+v %#v %s", s, s, s, s); strings.Contains(got, "hunter") || got != strings.TrimSuffix(strings.Repeat("[secret] ", 4), " ") {
+		t.Errorf("a set is printed as %q", got)
+	}
+	s.Wipe()
+	if got := s.Text("hunter2"); got != "hunter2" {
+		t.Errorf("a set that was wiped still knows: %q", got)
+	}
+	var out bytes.Buffer
+	if _, err := io.WriteString(s.Writer(&out), "hunter2"); err == nil || out.Len() > 0 {
+		t.Errorf("a set that was wiped lets %q pass, %v", &out, err)
 	}
 }
 
-// FuzzLeak puts a value between two texts, encodes them together in each of the ways, and looks for it in what is left.
+// What other languages make of a value: computed by them (Python 3.13 json.dumps, urllib.parse.quote; PHP 8 json_encode, urlencode; Node 20
+// encodeURIComponent; Gson 2).
+func TestOtherLanguages(t *testing.T) {
+	s := known(t, "pä/ß <&>='~*(😀)")
+	for _, in := range []string{
+		`p\u00e4/\u00df <&>='~*(\ud83d\ude00)`,
+		`p\u00e4\/\u00df <&>='~*(\ud83d\ude00)`,
+		`pä/ß \u003c\u0026\u003e='~*(😀)`,
+		`p%C3%A4/%C3%9F%20%3C%26%3E%3D%27~%2A%28%F0%9F%98%80%29`,
+		`p%C3%A4%2F%C3%9F+%3C%26%3E%3D%27%7E%2A%28%F0%9F%98%80%29`,
+		`p%C3%A4%2F%C3%9F%20%3C%26%3E%3D'~*(%F0%9F%98%80)`,
+		`p%c3%a4%2f%c3%9f+%3c%26%3e%3d%27%7e*%28%f0%9f%98%80%29`,
+	} {
+		if got := s.Text("<" + in + ">"); got != "<[secret]>" {
+			t.Errorf("%s: %s", in, got)
+		}
+	}
+}
+
+// written returns what comes out when text is written in pieces of these lengths, again and again.
+func written(t testing.TB, s *scrub.Set, text string, pieces ...int) string {
+	t.Helper()
+	var out bytes.Buffer
+	w := s.Writer(&out)
+	for i := 0; len(text) > 0; i++ {
+		n := min(len(text), max(1, pieces[i%len(pieces)]))
+		if m, err := w.Write([]byte(text[:n])); m != n || err != nil {
+			t.Fatal(m, err)
+		}
+		text = text[n:]
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func TestWriter(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                          "",
+		"a hunter2 b\n":             "a [secret] b\n",
+		"hunhunter2\n":              "hun[secret]\n",
+		"hunhunhunter":              "hunhun[secret]", // the beginning of a value where the text ends
+		"the hun":                   "the hun",
+		"aHVudGVy\nMmh1bnRlcjI=\n":  "[secret]m[secret]I=\n", // m is half of each
+		"hunter2hunter2 hunter2":    "[secret] [secret]",
+		"abcdefghi abcdeabcdefghij": "[secret] abcde[secret]j",
+	} {
+		for _, pieces := range [][]int{{1000}, {1}, {2}, {3}, {1, 5}} {
+			s := known(t, "hunter2", "abcdef", "defghi")
+			if got := written(t, s, in, pieces...); got != want {
+				t.Errorf("%q in pieces of %v: %q, want %q", in, pieces, got, want)
+			}
+			if n := int64(strings.Count(want, secret.Hidden)); s.Replaced() != n {
+				t.Errorf("%q in pieces of %v: %d are said to be replaced, not %d", in, pieces, s.Replaced(), n)
+			}
+		}
+	}
+}
+
+// TestNothingWaitsInVain: what cannot become a value is passed on by the Write that brought it.
+func TestNothingWaitsInVain(t *testing.T) {
+	s := known(t, "hunter2")
+	var out bytes.Buffer
+	w := s.Writer(&out)
+	for _, x := range []struct{ in, out string }{
+		{"ready\n", "ready\n"},
+		{"Password: ", "Password: "},
+		{"port 80\n6", "port 80\n"}, // 6 begins 68756e…
+		{"8\n", "68\n"},             // and at the end of a line so little waits no longer
+		{"hunt", ""},
+		{"ers\n", "hunters\n"},
+		{"hunter2", "[secret]"},
+		{"6875", ""},
+		{"\n", ""}, // but so much does
+		{"x", "6875\nx"},
+	} {
+		io.WriteString(w, x.in)
+		if out.String() != x.out {
+			t.Errorf("%q: %q comes out at once, not %q", x.in, out.String(), x.out)
+		}
+		out.Reset()
+	}
+	w.Close()
+}
+
+// TestAddedLater: a value that becomes known while a text is written is found from then on, also in what is still kept back.
+func TestAddedLater(t *testing.T) {
+	s := known(t, "hunter2")
+	var out bytes.Buffer
+	w := s.Writer(&out)
+	io.WriteString(w, "token hunt")
+	if err := s.Add(secret.FromString("token")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Add(secret.FromString("hunting")); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(w, "ing token")
+	w.Close()
+	if got := out.String(); got != "token [secret] [secret]" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestWriterErrors(t *testing.T) {
+	w := known(t, "hunter2").Writer(iotest.TruncateWriter(io.Discard, 0))
+	if _, err := io.WriteString(w, "x"); err != nil {
+		t.Error(err)
+	}
+	boom := errors.New("boom")
+	w = known(t, "hunter2").Writer(failing{boom})
+	if _, err := io.WriteString(w, "hun"); err != nil {
+		t.Error(err) // kept back
+	}
+	if err := w.Close(); err != boom {
+		t.Error(err)
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+func TestBounds(t *testing.T) {
+	long := func(seed uint64, n int) string {
+		r := rand.New(rand.NewPCG(seed, 0))
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = byte(r.Uint32())
+		}
+		return string(b)
+	}
+	s := scrub.Set{Streamed: true}
+	v := long(1, scrub.MaxStreamed)
+	if err := s.Add(secret.FromString(v)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Add(secret.FromString("four")); err == nil {
+		t.Error("more is known than can be found")
+	}
+	if got := written(t, &s, "<"+v+">", 4096); got != "<[secret]>" {
+		t.Errorf("a value of %d bytes: %d bytes come out", len(v), len(got))
+	}
+	// Text finds what an output would be refused for.
+	var big scrub.Set
+	v = long(2, 1<<20)
+	if err := big.Add(secret.FromString(v)); err != nil {
+		t.Fatal(err)
+	}
+	if got := big.Text("<" + v + base64.StdEncoding.EncodeToString([]byte("x"+v)) + ">"); len(got) > 40 {
+		t.Errorf("of a value of a MiB %d bytes are left", len(got))
+	}
+	for i := range uint64(20) {
+		if err := big.Add(secret.FromString(long(3+i, 1<<20))); err != nil {
+			return
+		}
+	}
+	t.Error("what is remembered has no bound")
+}
+
+// naive is what Text and Writer must do, without their automaton: every occurrence of every spelling is covered.
+func naive(text string, spellings []string) string {
+	cover := make([]bool, len(text))
+	for _, s := range spellings {
+		for i := 0; i+len(s) <= len(text); i++ {
+			if strings.HasPrefix(text[i:], s) {
+				for j := range s {
+					cover[i+j] = true
+				}
+			}
+		}
+	}
+	var b strings.Builder
+	for i := range text {
+		if !cover[i] {
+			b.WriteByte(text[i])
+		} else if i == 0 || !cover[i-1] {
+			b.WriteString(secret.Hidden)
+		}
+	}
+	return b.String()
+}
+
+// TestAgainstNaive compares on texts of few letters, in which everything overlaps.
+func TestAgainstNaive(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	word := func(n int) string {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = "xyz"[r.IntN(3)] // not digits of hexadecimal
+		}
+		return string(b)
+	}
+	for range 3000 {
+		var values []string
+		for range 1 + r.IntN(4) {
+			values = append(values, word(4+r.IntN(5)))
+		}
+		text := word(r.IntN(60)) + "-"
+		want := naive(text, values)
+		if got := known(t, values...).Text(text); got != want {
+			t.Fatalf("%q without %q: %q, want %q", text, values, got, want)
+		}
+		if got := written(t, known(t, values...), text, 1+r.IntN(5), 1+r.IntN(9)); got != want {
+			t.Fatalf("%q without %q, in pieces: %q, want %q", text, values, got, want)
+		}
+	}
+}
+
+// FuzzLeak puts a value between two texts, encodes them together in each of the ways, and looks for it in what is left, of an event's text and
+// of an output that is written in pieces.
 func FuzzLeak(f *testing.F) {
-	f.Add("correct horse battery", "user:", "@host")
-	f.Add("p<&>\"\\\n\tüx", "a", "bc")
-	f.Add("a+b/c=d%20", "", "")
-	f.Fuzz(func(t *testing.T, value, before, after string) {
-		if len(value) < 8 || len(value) > 1000 || strings.ToValidUTF8(value, "") != value || strings.Contains(secret.Hidden, value) {
+	f.Add("correct horse battery", "user:", "@host", []byte{1, 200, 3})
+	f.Add("p<&>\"\\\n\tüx", "a", "bc", []byte{7})
+	f.Add("a+b/c=d%20", "", "", []byte{1})
+	f.Add("aaaaaaaaaaab", "aaaa", "aaab", []byte{2, 1})
+	f.Fuzz(func(t *testing.T, value, before, after string, cuts []byte) {
+		if len(value) < 8 || len(value) > 1000 || strings.ToValidUTF8(value, "") != value || strings.Contains(secret.Hidden, value) || len(before)+len(after) > 10000 {
 			t.Skip()
 		}
-		values := []secret.Value{secret.FromString(value)}
 		whole := before + value + after
+		pieces := []int{1}
+		for _, c := range cuts {
+			pieces = append(pieces, int(c))
+		}
 		leaks := func(name, encoded string, decode func(string) string) {
-			clean := scrub.String(encoded, values)
-			if !strings.Contains(clean, secret.Hidden) {
-				t.Errorf("%s: %q is not found in %q", name, value, encoded)
+			s := known(t, value)
+			texts := map[string]string{"text": s.Text(encoded), "output": written(t, s, encoded, pieces...)}
+			if one := written(t, s, encoded, len(encoded)+1); !strings.Contains(encoded, "\n") && texts["output"] != one {
+				t.Errorf("%s: %q in pieces of %v becomes %q, and at once %q", name, encoded, pieces, texts["output"], one)
 			}
-			if decode != nil && strings.Contains(decode(clean), value) {
-				t.Errorf("%s: %q is left in %q", name, value, clean)
+			for where, clean := range texts {
+				if !strings.Contains(clean, secret.Hidden) {
+					t.Errorf("%s in an %s: %q is not found in %q", name, where, value, encoded)
+				}
+				if decode != nil && strings.Contains(decode(clean), value) {
+					t.Errorf("%s in an %s: %q is left in %q", name, where, value, clean)
+				}
 			}
 		}
-		leaks("raw", whole, nil)
+		same := func(s string) string { return s }
+		if !strings.Contains(before+secret.Hidden+after, value) {
+			leaks("raw", whole, same)
+		}
 		leaks("hex", hex.EncodeToString([]byte(whole)), nil)
 		leaks("HEX", strings.ToUpper(hex.EncodeToString([]byte(whole))), nil)
+		leaks("lines of hex", lines(hex.EncodeToString([]byte(whole)), 60), nil)
 		for name, enc := range map[string]*base64.Encoding{"std": base64.StdEncoding, "url": base64.URLEncoding, "raw std": base64.RawStdEncoding, "raw url": base64.RawURLEncoding} {
 			leaks(name, enc.EncodeToString([]byte(whole)), nil)
+			leaks("lines of "+name, lines(enc.EncodeToString([]byte(whole)), 76), nil)
 		}
 		leaks("query", url.QueryEscape(whole), nil)
 		leaks("path", url.PathEscape(whole), nil)
@@ -64,4 +325,25 @@ func FuzzLeak(f *testing.F) {
 			leaks("json", string(q), func(s string) (out string) { json.Unmarshal([]byte(s), &out); return out })
 		}
 	})
+}
+
+// lines breaks a text as base64(1) and xxd(1) do.
+func lines(s string, width int) string {
+	var b strings.Builder
+	for part := range slices.Chunk([]byte(s), width) {
+		b.Write(part)
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// BenchmarkWriter passes on a build's output with three secrets known.
+func BenchmarkWriter(b *testing.B) {
+	s := known(b, "ghp_16C7e42F292c6912E7710c838347Ae178B4a", "postgres://app:correct-horse-battery@db.internal/app", strings.Repeat("MIIEvQIBADANBgkqhkiG9w0BAQ\n", 60))
+	text := []byte(strings.Repeat("[ 42%] Building CXX object src/CMakeFiles/core.dir/parser/token_stream.cc.o  -O2 -Wall -I/usr/include/4.2\n", 300))
+	w := s.Writer(io.Discard)
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		w.Write(text)
+	}
 }
