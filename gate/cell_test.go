@@ -46,6 +46,8 @@ func (r *records) Append(_ string, p evidence.Payload) error {
 	return r.err
 }
 
+func (r *records) Ahead(source string, p evidence.Payload) error { return r.Append(source, p) }
+
 func (r *records) Sync() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -18,6 +18,8 @@ type Recorder interface {
 	Append(source string, p evidence.Payload) error
 	// Sync returns when everything appended is written.
 	Sync() error
+	// Ahead appends a decision, and returns when it will be written whoever is killed.
+	Ahead(source string, p evidence.Payload) error
 }
 
 // A journal writes the gate's decisions: every one while they are few, then some, and the others as numbers.
@@ -50,6 +52,15 @@ func newJournal(rec Recorder, trust, l7 evidence.Trust, failed func(error), deny
 
 func (j *journal) append(source string, p evidence.Payload) error {
 	err := j.rec.Append(source, p)
+	if err != nil {
+		j.failed(err)
+	}
+	return err
+}
+
+// decided writes the decision on a connection that is about to be made.
+func (j *journal) decided(d evidence.FlowDecision) error {
+	err := j.rec.Ahead(evidence.SourceSupervisor, d)
 	if err != nil {
 		j.failed(err)
 	}

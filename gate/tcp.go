@@ -103,7 +103,7 @@ func (g *Gate) upstream(v verdict, udp bool, at netip.AddrPort) (net.Conn, error
 	if err != nil {
 		return refuse(reasonOf(err), err)
 	}
-	if err := g.journal.allowed(evidence.SourceSupervisor, g.journal.flow(true, v.reason, v.ref, udp, v.to.String(), at.Port())); err != nil {
+	if err := g.journal.decided(g.journal.flow(true, v.reason, v.ref, udp, v.to.String(), at.Port())); err != nil {
 		return nil, err
 	}
 	network := "tcp"
@@ -131,6 +131,9 @@ func (g *Gate) exceeded(r *rule) {
 func (g *Gate) dial(network string, addrs []netip.Addr, port uint16) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(g.ctx, dialTime)
 	defer cancel()
+	if len(addrs) == 1 {
+		return g.cfg.Dial(ctx, network, netip.AddrPortFrom(addrs[0], port))
+	}
 	type result struct {
 		c   net.Conn
 		err error

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"cellos.io/cellos/cell"
 	"cellos.io/cellos/evidence"
@@ -26,10 +27,12 @@ type Network interface {
 type NetworkRecorder interface {
 	Append(source string, p evidence.Payload) error
 	Sync() error
+	// Ahead makes the file for what has to be written before the chain has it; nil: only the chain will do.
+	Ahead() (*os.File, error)
 }
 
-// recorder is the run's stream as a NetworkRecorder.
-type recorder struct{ events *evidence.Stream }
+// recorder is the run's record as a NetworkRecorder.
+type recorder struct{ *life }
 
 func (r recorder) Append(source string, p evidence.Payload) error {
 	_, err := r.events.Append(source, p)
@@ -37,6 +40,14 @@ func (r recorder) Append(source string, p evidence.Payload) error {
 }
 
 func (r recorder) Sync() error { return r.events.Sync() }
+
+// Ahead implements NetworkRecorder. A file that a crash of the machine would empty is not written ahead of a chain that it would not.
+func (r recorder) Ahead() (*os.File, error) {
+	if r.Durable {
+		return nil, nil
+	}
+	return r.dir.Ahead()
+}
 
 // openNetwork has the cell's network served.
 func (l *life) openNetwork() error {
@@ -49,7 +60,7 @@ func (l *life) openNetwork() error {
 	if l.Network == nil || !ok {
 		return errors.New("nothing serves the cell's network: rules that nobody enforces are refused")
 	}
-	return l.Network.Open(c.Link(), recorder{l.events})
+	return l.Network.Open(c.Link(), recorder{l})
 }
 
 // lost is where the network tells that it failed; nil without one.
@@ -66,7 +77,11 @@ func (l *life) closeNetwork() error {
 		return nil
 	}
 	l.Meters = append(l.Meters, l.Network)
-	return l.Network.Close()
+	err := errors.Join(l.Network.Close(), l.events.Sync())
+	if err == nil { // else the file may have what the chain does not
+		err = l.dir.RemoveAhead()
+	}
+	return err
 }
 
 // networkLost is the error of a command that was ended because its network could not go on.

@@ -14,7 +14,6 @@ import (
 
 	"golang.org/x/net/idna"
 
-	"cellos.io/cellos/evidence"
 	"cellos.io/cellos/gate"
 	"cellos.io/cellos/gate/resolve"
 	"cellos.io/cellos/gate/wire"
@@ -48,7 +47,7 @@ func run(args []string, out io.Writer) error {
 	if err != nil || m.Kind != wire.Open || m.Config == nil {
 		return nil // the run was refused before there was a cell
 	}
-	s := &server{conn: conn, waiting: map[uint64]chan error{}}
+	s := &server{conn: conn, recorder: newRecorder(conn)}
 	g, err := s.open(m, files)
 	text := ""
 	if err != nil {
@@ -59,6 +58,7 @@ func run(args []string, out io.Writer) error {
 	}
 	go func() {
 		if err, ok := <-g.Failed(); ok {
+			s.flush()
 			conn.Send(wire.Message{Kind: wire.Failed, Error: err.Error()})
 		}
 	}()
@@ -67,11 +67,10 @@ func run(args []string, out io.Writer) error {
 
 // A server is the gate's side of the conversation.
 type server struct {
+	*recorder
 	conn *wire.Conn
 
 	mu      sync.Mutex
-	id      uint64
-	waiting map[uint64]chan error
 	refused []wire.Refused
 }
 
@@ -94,6 +93,9 @@ func (s *server) open(m wire.Message, files []*os.File) (*gate.Gate, error) {
 	if m.Device && len(files) > 0 {
 		l.Device, files = files[0], files[1:]
 	}
+	if n := len(files) - 1; m.Ring && n >= 0 {
+		s.ring, files = files[n], files[:n]
+	}
 	for _, f := range files {
 		if pc, err := net.FilePacketConn(f); err == nil {
 			l.UDP = append(l.UDP, pc)
@@ -105,7 +107,7 @@ func (s *server) open(m wire.Message, files []*os.File) (*gate.Gate, error) {
 		f.Close()
 	}
 	g := gate.New(c)
-	return g, g.Open(l, s)
+	return g, g.Open(l, s.recorder)
 }
 
 // hostFile reads a file that a host need not have.
@@ -125,16 +127,7 @@ func (s *server) serve(g *gate.Gate) error {
 		case wire.Release:
 			g.Release()
 		case wire.Written:
-			s.mu.Lock()
-			done := s.waiting[m.ID]
-			delete(s.waiting, m.ID)
-			s.mu.Unlock()
-			if done != nil {
-				if m.Error != "" {
-					done <- errors.New(m.Error)
-				}
-				close(done)
-			}
+			s.written(m)
 		case wire.Close:
 			go func() {
 				g.Close()
@@ -142,33 +135,11 @@ func (s *server) serve(g *gate.Gate) error {
 				s.mu.Lock()
 				list := slices.Clone(s.refused)
 				s.mu.Unlock()
-				s.conn.Send(wire.Message{Kind: wire.Account, Use: &use, Refused: list})
+				s.send(wire.Message{Kind: wire.Account, Use: &use, Refused: list})
+				s.flush()
 			}()
 		}
 	}
-}
-
-// Append implements gate.Recorder.
-func (s *server) Append(source string, p evidence.Payload) error {
-	m, err := wire.Of(source, p)
-	if err != nil {
-		return err
-	}
-	return s.conn.Send(m)
-}
-
-// Sync implements gate.Recorder.
-func (s *server) Sync() error {
-	done := make(chan error, 1)
-	s.mu.Lock()
-	s.id++
-	id := s.id
-	s.waiting[id] = done
-	s.mu.Unlock()
-	if err := s.conn.Send(wire.Message{Kind: wire.Sync, ID: id}); err != nil {
-		return err
-	}
-	return <-done
 }
 
 // maxRefused bounds the different refusals that are told; all are counted in the account.
@@ -191,5 +162,5 @@ func (s *server) denied(r wire.Refused) {
 	r.Count = 1
 	s.refused = append(s.refused, r)
 	s.mu.Unlock()
-	s.conn.Send(wire.Message{Kind: wire.Denied, Refused: []wire.Refused{r}})
+	s.send(wire.Message{Kind: wire.Denied, Refused: []wire.Refused{r}})
 }

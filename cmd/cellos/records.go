@@ -1,14 +1,21 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"text/tabwriter"
 	"time"
 
+	"cellos.io/cellos/evidence"
+	"cellos.io/cellos/evidence/lines"
 	"cellos.io/cellos/evidence/record"
+	"cellos.io/cellos/gate/wire"
 )
 
 const runsUsage = `usage: cellos runs [--json]
@@ -112,13 +119,49 @@ func recoverRuns(state string, sign signing, env environment, ui *console) error
 		return err
 	}
 	return record.Clean(state, func(c record.Crashed) error {
-		_, err := c.Dir.Recover(key, "the supervisor died", time.Now)
+		late, err := undelivered(c.Dir.Path())
+		if err == nil {
+			_, err = c.Dir.Recover(key, "the supervisor died", time.Now, late...)
+		}
 		if errors.Is(err, record.ErrNothingToClose) {
 			return nil
 		}
 		if err == nil {
 			fmt.Fprintf(env.out, "closed %s as abandoned\n", c.ID)
+			err = c.Dir.RemoveAhead()
 		}
 		return err
 	})
+}
+
+// undelivered lists the decisions on connections that a run's gate wrote ahead and the chain does not have.
+func undelivered(dir string) (late []record.Late, err error) {
+	f, err := os.Open(filepath.Join(dir, record.AheadFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	list, err := wire.ReadAhead(f, 0)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	chain, err := os.Open(filepath.Join(dir, record.EventsFile))
+	if err != nil {
+		return nil, err
+	}
+	defer chain.Close()
+	for r := lines.NewReader(chain, evidence.MaxLine); len(list) > 0; {
+		line, err := r.Next()
+		if err != nil {
+			break // the end, or a line that was cut off: nothing is in the chain behind it
+		}
+		list = slices.DeleteFunc(list, func(d wire.Decision) bool { return bytes.Contains(line, []byte(d.DecisionID)) })
+	}
+	for _, d := range list {
+		late = append(late, record.Late{Source: d.Source, Payload: d.FlowDecision})
+	}
+	return late, nil
 }

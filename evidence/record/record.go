@@ -6,6 +6,7 @@
 //	    plan.json     the same for programs
 //	    cgroups       where the cell's control group is made, if it has one; written before it is made
 //	    socket        the folder of the socket that serves the command's secrets, if it has one
+//	    ahead         decisions on connections that may not be in the chain yet, while the run is alive and has a network
 //	    events.jsonl  the chain of events; locked (flock) while the run is alive
 //	    scratch/      what the run needs while it lives; gone after a proper end
 //
@@ -35,6 +36,7 @@ const (
 	EventsFile   = "events.jsonl"
 	GroupsFile   = "cgroups" // the folders of the cell's control group, one a line
 	SocketFile   = "socket"  // the folder of the socket that serves the secrets
+	AheadFile    = "ahead"   // what the network gate writes before the chain has it; package gate/wire
 
 	scratchDir = "scratch"
 	runsDir    = "runs"
@@ -106,6 +108,23 @@ func (d *Dir) WriteFile(name string, data []byte) error {
 	}
 	if err != nil {
 		return fmt.Errorf("writing the run record: %w", err)
+	}
+	return nil
+}
+
+// Ahead makes the file of what is written before the chain has it. It is the caller's to close.
+func (d *Dir) Ahead() (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(d.path, AheadFile), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("writing the run record: %w", err)
+	}
+	return f, nil
+}
+
+// RemoveAhead removes that file: the chain has everything. That it is not there is no error.
+func (d *Dir) RemoveAhead() error {
+	if err := os.Remove(filepath.Join(d.path, AheadFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("clearing the run record: %w", err)
 	}
 	return nil
 }

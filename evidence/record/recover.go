@@ -22,11 +22,17 @@ type Recovery struct {
 // ErrNothingToClose is returned for a run that is closed already.
 var ErrNothingToClose = errors.New("there is no open chain")
 
-// Recover closes the chain of a run whose supervisor died: it cuts off a line that was not finished and appends an event
-// of type evidence.TypeAbandoned, signed by signer, with the digest of the last whole event and the count. A supervisor that died before its
+// A Late is an event that was decided and never got into the chain.
+type Late struct {
+	Source  string
+	Payload evidence.Payload
+}
+
+// Recover closes the chain of a run whose supervisor died: it cuts off a line that was not finished and appends what came too late for the
+// supervisor, then an event of type evidence.TypeAbandoned, signed by signer, with the digest of the last whole event and the count. A supervisor that died before its
 // first event leaves a chain of this one event, which names the document as far as it was written. d must hold the run's lock, as in the
 // callback of Clean. What the chain holds is not verified: package verify does that, before or after.
-func (d *Dir) Recover(signer evidence.Signer, reason string, now func() time.Time) (Recovery, error) {
+func (d *Dir) Recover(signer evidence.Signer, reason string, now func() time.Time, late ...Late) (Recovery, error) {
 	var rec Recovery
 	if d.events == nil {
 		return rec, fmt.Errorf("recovering run %s: %w", d.id, ErrNothingToClose)
@@ -51,6 +57,13 @@ func (d *Dir) Recover(signer evidence.Signer, reason string, now func() time.Tim
 	s, err := evidence.Open(c)
 	if err != nil {
 		return rec, fmt.Errorf("recovering run %s: %w", d.id, err)
+	}
+	if begun { // without an opening event there was no run that could decide anything
+		for _, x := range late {
+			if _, err := s.Append(x.Source, x.Payload); err != nil {
+				return rec, errors.Join(fmt.Errorf("recovering run %s: %w", d.id, err), s.Close())
+			}
+		}
 	}
 	rec.Closing, err = s.Finish(evidence.SourceSupervisor, evidence.Abandoned{LastSequence: last.Sequence, TornBytes: rec.TornBytes, Reason: reason})
 	if err = errors.Join(err, s.Close()); err != nil {

@@ -75,6 +75,33 @@ func TestRecover(t *testing.T) {
 	}
 }
 
+// What came too late for the supervisor is in the chain before its end.
+func TestRecoverLate(t *testing.T) {
+	key := mustKey(t)
+	whole := chain(t, key)
+	d, err := record.Create(t.TempDir(), evidence.NewID(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	path := filepath.Join(d.Path(), record.EventsFile)
+	if err := os.WriteFile(path, whole[:bytes.IndexByte(whole, '\n')+1], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	late := record.Late{Source: evidence.SourceSupervisor, Payload: evidence.FlowDecision{DecisionID: "1", Allow: true, DstAddr: "late.example"}}
+	if _, err := d.Recover(key, "gone", time.Now, late, late); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := verify.Verify(bytes.NewReader(text), verify.Keys{key.KeyID(): key.Public()})
+	if err != nil || r.Verdict() != verify.Good || !r.Abandoned || r.Count != 4 || bytes.Count(text, []byte("late.example")) != 2 {
+		t.Errorf("%v, %+v\n%s", err, r, text)
+	}
+}
+
 func TestRecoverRefuses(t *testing.T) {
 	d, err := record.Create(t.TempDir(), evidence.NewID(), time.Now())
 	if err != nil {

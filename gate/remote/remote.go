@@ -25,6 +25,8 @@ import (
 type Recorder interface {
 	Append(source string, p evidence.Payload) error
 	Sync() error
+	// Ahead makes the file for what is written ahead (package wire); nil: only the chain will do.
+	Ahead() (*os.File, error)
 }
 
 // A Gate is a gate in its process. Its methods may be called concurrently.
@@ -43,6 +45,9 @@ type Gate struct {
 
 	rec     Recorder
 	opened  bool
+	ring    *os.File // what is written ahead; nil: nothing
+	ahead   uint64   // number of the last such decision that came
+	chained uint64   // and of the last that the gate knows to be in the chain
 	mu      sync.Mutex
 	use     *evidence.NetworkUse
 	refused []wire.Refused
@@ -104,6 +109,7 @@ func (g *Gate) listen() {
 	for {
 		m, _, err := g.conn.Receive()
 		if err != nil {
+			g.late()
 			if errors.Is(err, io.EOF) {
 				err = errors.New("the gate ended")
 				if s := g.said.String(); s != "" {
@@ -122,15 +128,13 @@ func (g *Gate) listen() {
 				err = g.rec.Append(m.Source, p)
 			}
 			g.broke(err)
-		case wire.Sync:
-			g.broke(g.rec.Sync())
-			text := ""
-			g.mu.Lock()
-			if g.broken != nil {
-				text = g.broken.Error()
+			if m.Ahead != 0 {
+				if g.ahead = m.Ahead; g.ahead-g.chained >= wire.Slots/4 {
+					g.written(0)
+				}
 			}
-			g.mu.Unlock()
-			g.conn.Send(wire.Message{Kind: wire.Written, ID: m.ID, Error: text})
+		case wire.Sync:
+			g.written(m.ID)
 		case wire.Denied:
 			for _, r := range m.Refused {
 				g.denied(r)
@@ -143,6 +147,32 @@ func (g *Gate) listen() {
 			g.mu.Unlock()
 			return
 		}
+	}
+}
+
+// written says that everything that came is in the chain, or that it cannot be written there.
+func (g *Gate) written(id uint64) {
+	g.broke(g.rec.Sync())
+	g.mu.Lock()
+	err := g.broken
+	g.mu.Unlock()
+	if err != nil {
+		g.conn.Send(wire.Message{Kind: wire.Written, ID: id, Error: err.Error()})
+		return
+	}
+	g.chained = g.ahead
+	g.conn.Send(wire.Message{Kind: wire.Written, ID: id, Ahead: g.ahead})
+}
+
+// late appends what a gate that is gone has written ahead and could not tell.
+func (g *Gate) late() {
+	if g.ring == nil {
+		return
+	}
+	list, err := wire.ReadAhead(g.ring, g.ahead)
+	g.broke(err)
+	for _, d := range list {
+		g.broke(g.rec.Append(d.Source, d.FlowDecision))
 	}
 }
 
@@ -179,10 +209,17 @@ func (g *Gate) fail(err error) {
 // Open hands the link over and returns when the gate serves it. Sockets are those of wire.Open.
 func (g *Gate) Open(device *os.File, ethernet bool, sockets []*os.File, rec Recorder) error {
 	g.rec, g.opened = rec, true
-	m := wire.Message{Kind: wire.Open, Config: &g.config, Device: device != nil, Ethernet: ethernet}
-	files := sockets
+	var err error
+	if g.ring, err = rec.Ahead(); err != nil {
+		return err
+	}
+	m := wire.Message{Kind: wire.Open, Config: &g.config, Device: device != nil, Ethernet: ethernet, Ring: g.ring != nil}
+	files := slices.Clone(sockets)
 	if device != nil {
 		files = append([]*os.File{device}, sockets...)
+	}
+	if g.ring != nil {
+		files = append(files, g.ring)
 	}
 	if err := g.conn.Send(m, files...); err != nil {
 		return fmt.Errorf("opening the gate: %w", err)
@@ -219,6 +256,9 @@ func (g *Gate) Close() (err error) {
 		}
 		g.conn.Close()
 		<-g.ended
+		if g.ring != nil {
+			g.ring.Close()
+		}
 		ended := make(chan error, 1)
 		go func() { ended <- g.cmd.Wait() }()
 		select {

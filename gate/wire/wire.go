@@ -6,7 +6,8 @@
 //	open, with the link's descriptors ─────────▶
 //	                                  ◀───────── ready
 //	release                           ─────────▶
-//	                                  ◀───────── event …, sync      a decision, before its effect
+//	                                  ◀───────── event …            a decision; before its effect it is in the file (PutAhead)
+//	                                  ◀───────── sync               or waited for
 //	written                           ─────────▶
 //	                                  ◀───────── denied             a refusal that is new
 //	close                             ─────────▶
@@ -98,10 +99,12 @@ type Message struct {
 	Config   *Config              `json:",omitempty"` // Open
 	Ethernet bool                 `json:",omitempty"` // Open: the device has frames
 	Device   bool                 `json:",omitempty"` // Open: the first descriptor is a device
+	Ring     bool                 `json:",omitempty"` // Open: the last descriptor is the file of what is written ahead
 	Source   string               `json:",omitempty"` // Event
 	Payload  string               `json:",omitempty"` // Event: which one
 	Data     json.RawMessage      `json:",omitempty"` // Event
 	ID       uint64               `json:",omitempty"` // Sync, Written
+	Ahead    uint64               `json:",omitempty"` // Event: its number, if it was written ahead; Written: of the last one in the chain
 	Error    string               `json:",omitempty"` // Ready, Written, Failed
 	Refused  []Refused            `json:",omitempty"` // Denied, Account
 	Use      *evidence.NetworkUse `json:",omitempty"` // Account
@@ -110,10 +113,13 @@ type Message struct {
 // maxMessage bounds a message, in bytes: above every account that a gate can make.
 const maxMessage = 4 << 20
 
-// A Conn is one end. Send may be called concurrently, Receive by one goroutine.
+// A Conn is one end. Send and Put may be called concurrently, Receive by one goroutine.
 type Conn struct {
 	c  *net.UnixConn
 	mu sync.Mutex
+
+	in    []byte // received, and not a message yet
+	files []*os.File
 }
 
 // NewConn takes over one end of a stream socket pair.
@@ -134,62 +140,95 @@ func NewConn(f *os.File) (*Conn, error) {
 // Close closes the end. The other one reads io.EOF.
 func (c *Conn) Close() error { return c.c.Close() }
 
+// AppendMessage appends a message in JSON as it is sent.
+func AppendMessage(b, body []byte) []byte {
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(body))), body...)
+}
+
+// Put sends messages that AppendMessage made.
+func (c *Conn) Put(b []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, err := c.c.Write(b)
+	return err
+}
+
 // Send sends a message, with copies of files.
 func (c *Conn) Send(m Message, files ...*os.File) error {
 	body, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
-	b := append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(files) > 0 {
-		fds := make([]int, len(files))
-		for i, f := range files {
-			raw, err := f.SyscallConn()
-			if err != nil {
-				return err
-			}
-			if err := raw.Control(func(fd uintptr) { fds[i] = int(fd) }); err != nil {
-				return err
-			}
-		}
-		n, _, err := c.c.WriteMsgUnix(b[:1], syscall.UnixRights(fds...), nil)
+	b := AppendMessage(nil, body)
+	if len(files) == 0 {
+		return c.Put(b)
+	}
+	fds := make([]int, len(files))
+	for i, f := range files {
+		raw, err := f.SyscallConn()
 		if err != nil {
 			return err
 		}
-		b = b[n:]
+		if err := raw.Control(func(fd uintptr) { fds[i] = int(fd) }); err != nil {
+			return err
+		}
 	}
-	_, err = c.c.Write(b)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n, _, err := c.c.WriteMsgUnix(b, syscall.UnixRights(fds...), nil)
+	if err == nil {
+		_, err = c.c.Write(b[n:])
+	}
 	return err
 }
 
 // Receive waits for the next message and what came with it.
 func (c *Conn) Receive() (m Message, files []*os.File, err error) {
-	head := make([]byte, 4)
-	oob := make([]byte, syscall.CmsgSpace(4*64))
-	n, on, _, _, err := c.c.ReadMsgUnix(head[:1], oob)
-	if err == nil && n == 0 {
-		err = io.EOF
+	for {
+		if body, ok, err := c.next(); err != nil {
+			return m, nil, err
+		} else if ok {
+			files, c.files = c.files, nil
+			return m, files, json.Unmarshal(body, &m)
+		}
+		if cap(c.in)-len(c.in) < 4<<10 {
+			c.in = append(make([]byte, 0, max(32<<10, 2*len(c.in))), c.in...)
+		}
+		oob := make([]byte, syscall.CmsgSpace(4*64))
+		n, on, _, _, err := c.c.ReadMsgUnix(c.in[len(c.in):cap(c.in)], oob)
+		if err == nil && n == 0 {
+			err = io.EOF
+		}
+		if err != nil {
+			return m, nil, err
+		}
+		c.in = c.in[:len(c.in)+n]
+		fresh, err := rights(oob[:on])
+		if c.files = append(c.files, fresh...); err != nil {
+			return m, nil, err
+		}
 	}
-	if err != nil {
-		return m, nil, err
+}
+
+// More reports whether Receive has another message without waiting.
+func (c *Conn) More() bool {
+	return len(c.in) >= 4 && uint32(len(c.in)-4) >= binary.BigEndian.Uint32(c.in)
+}
+
+// next takes a message off what was received.
+func (c *Conn) next() (body []byte, ok bool, err error) {
+	if len(c.in) < 4 {
+		return nil, false, nil
 	}
-	if files, err = rights(oob[:on]); err != nil {
-		return m, nil, err
-	}
-	if _, err := io.ReadFull(c.c, head[1:]); err != nil {
-		return m, files, err
-	}
-	size := binary.BigEndian.Uint32(head)
+	size := binary.BigEndian.Uint32(c.in)
 	if size > maxMessage {
-		return m, files, fmt.Errorf("a message of %d bytes", size)
+		return nil, false, fmt.Errorf("a message of %d bytes", size)
 	}
-	body := make([]byte, size)
-	if _, err := io.ReadFull(c.c, body); err != nil {
-		return m, files, err
+	if uint32(len(c.in)-4) < size {
+		return nil, false, nil
 	}
-	return m, files, json.Unmarshal(body, &m)
+	body, c.in = c.in[4:4+size], c.in[4+size:]
+	return body, true, nil
 }
 
 func rights(oob []byte) (files []*os.File, err error) {
