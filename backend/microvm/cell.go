@@ -146,8 +146,8 @@ func (c *machineCell) connect(conn net.Conn) {
 	}
 }
 
-// watch notices the end of the monitor.
-func (c *machineCell) watch() {
+// watch notices the end of the monitor, and tells whoever waits for it to start.
+func (c *machineCell) watch(tell context.CancelCauseFunc) {
 	o, err := c.monitor.Wait()
 	c.mu.Lock()
 	c.gone = true
@@ -161,6 +161,7 @@ func (c *machineCell) watch() {
 	}
 	conn := c.conn
 	c.mu.Unlock()
+	tell(io.EOF) // as from a socket of the monitor's
 	if conn != nil {
 		conn.Close() // what it sent before was either read or is lost with it
 	}

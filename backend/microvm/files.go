@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strconv"
 )
 
 // files gets the kernel, the initial file system and the images ready, each an open descriptor.
@@ -36,20 +35,29 @@ func (c *machineCell) files(ctx context.Context, b Backend) error {
 		// Root's files stay root's; those of each granted tree's owner become the cell's, as on a host.
 		owner = image.Owner{UID: ^uint32(0), GID: ^uint32(0)}
 	}
+	drive := func(img *image.Image, d guest.Drive) error {
+		c.images = append(c.images, img)
+		fi, err := img.Descriptor().Stat()
+		if err != nil {
+			return err
+		}
+		d.Device = b.Monitor.Serial(len(c.drives), fi)
+		c.drives = append(c.drives, d)
+		return nil
+	}
 	add := func(w image.Want, at string) error {
 		img, err := b.Store.Tree(ctx, w)
 		if err != nil {
 			return err
 		}
-		c.images = append(c.images, img)
-		c.drives = append(c.drives, guest.Drive{Device: strconv.Itoa(len(c.drives)), At: []byte(at), File: []byte(img.File)})
-		return nil
+		return drive(img, guest.Drive{At: []byte(at), File: []byte(img.File)})
 	}
 	if c.view, err = b.Store.View(ctx, image.Want{Path: "/", Owner: owner, Names: m.Base, Exclude: m.Hidden, System: systemSigns}); err != nil {
 		return err
 	}
-	c.images = append(c.images, c.view.Image)
-	c.drives = append(c.drives, guest.Drive{Device: "0", Data: "view", At: []byte("/")})
+	if err := drive(c.view.Image, guest.Drive{Data: "view", At: []byte("/")}); err != nil {
+		return err
+	}
 	if len(m.Etc) > 0 {
 		if err := add(image.Want{Path: "/etc", Owner: owner, Names: m.Etc}, "/etc"); err != nil {
 			return err

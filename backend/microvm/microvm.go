@@ -7,8 +7,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net"
-	"os"
 	"strconv"
 	"time"
 
@@ -19,7 +17,6 @@ import (
 	"cellos.io/cellos/host"
 	"cellos.io/cellos/image"
 	"cellos.io/cellos/plan"
-	"cellos.io/cellos/sysabi"
 )
 
 // Backend builds cells in virtual machines.
@@ -116,30 +113,14 @@ func (c *machineCell) start(ctx context.Context, b Backend, s cell.Streams) erro
 		return err
 	}
 	c.ids = p.IDs
-	control, theirControl, err := socketPair()
+	e, err := monitorEnds(cmd, p.IDs)
 	if err != nil {
 		return err
 	}
-	manage, theirManage, err := socketPair()
-	if err != nil {
-		closeAll(control, theirControl)
-		return err
-	}
-	defer closeAll(control, manage)
-	console, theirConsole, err := os.Pipe()
-	if err != nil {
-		closeAll(theirControl, theirManage)
-		return err
-	}
-	c.console = watchConsole(console)
-	if p.IDs.ByParent {
-		if err := theirConsole.Chown(int(p.IDs.HostUID), int(p.IDs.HostGID)); err != nil { // the monitor opens it by a name of its own
-			closeAll(theirControl, theirManage, theirConsole)
-			return fmt.Errorf("making the guest's console: %w", err)
-		}
-	}
-	c.monitor, err = process.Backend{}.Build(ctx, p, cell.Streams{In: theirControl, Out: theirManage, Err: theirConsole})
-	closeAll(theirControl, theirManage, theirConsole)
+	defer closeAll(e.control, e.manage)
+	c.console = watchConsole(e.console)
+	c.monitor, err = process.Backend{}.Build(ctx, p, e.cell)
+	e.closeTheirs()
 	if err != nil {
 		return fmt.Errorf("making the monitor's cell: %w", err)
 	}
@@ -150,17 +131,20 @@ func (c *machineCell) start(ctx context.Context, b Backend, s cell.Streams) erro
 	if err := c.outside.Err(); err != nil {
 		return fmt.Errorf("the monitor's cell: %w", err)
 	}
+	standing := Standing{Control: e.control, Manage: e.manage, Dir: c.monitor.Changes(), IDs: p.IDs}
 	if c.view != nil {
-		if err := c.serve(p.IDs); err != nil {
+		if err := c.serve(standing, cmd.VhostUser); err != nil {
 			return err
 		}
 	}
 	if err := c.monitor.Release(ctx); err != nil {
 		return fmt.Errorf("starting the monitor: %w", err)
 	}
-	go c.watch()
+	starting, dead := context.WithCancelCause(ctx)
+	defer dead(nil)
+	go c.watch(dead)
 	at = b.phase("monitor's start", at)
-	conn, err := b.Monitor.Start(ctx, m, Standing{Control: control, Manage: manage, Dir: c.monitor.Changes()})
+	conn, err := b.Monitor.Start(starting, m, standing)
 	if err != nil {
 		return c.explain(err)
 	}
@@ -171,12 +155,12 @@ func (c *machineCell) start(ctx context.Context, b Backend, s cell.Streams) erro
 	}
 	c.host = guest.NewHost(c.conn, c.conn, c.plan)
 	go c.listen()
-	e, err := c.await(ctx, guest.TypeHello)
+	hello, err := c.await(ctx, guest.TypeHello)
 	if err != nil {
 		return err
 	}
 	b.phase("guest's boot", at)
-	if err := c.fits(e.Hello, b); err != nil {
+	if err := c.fits(hello.Hello, b); err != nil {
 		return err
 	}
 	for _, v := range s.Secrets { // now: they may be wiped when the cell is built
@@ -190,35 +174,6 @@ func (c *machineCell) start(ctx context.Context, b Backend, s cell.Streams) erro
 // monitorDir is the monitor's working directory: a folder in memory that only the monitor and we can see, and that goes with its cell.
 const monitorDir = "/tmp"
 
-// serve offers the view to the monitor on a socket in its working directory.
-func (c *machineCell) serve(ids plan.IDs) error {
-	var l net.Listener
-	err := sysabi.FilesAs(ids.HostUID, ids.HostGID, func() (err error) { // root does not exist there
-		l, err = net.Listen("unix", fmt.Sprintf("/proc/self/fd/%d/view", c.monitor.Changes().Fd()))
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("offering the system's files to the monitor: %w", err)
-	}
-	ul := l.(*net.UnixListener)
-	ul.SetUnlinkOnClose(false) // it goes with the folder
-	c.listener = l
-	c.served = make(chan struct{})
-	go func() {
-		defer close(c.served)
-		conn, err := l.Accept()
-		l.Close() // nobody connects twice
-		if err != nil {
-			return
-		}
-		c.mu.Lock()
-		c.client = conn
-		c.mu.Unlock()
-		serveNBD(conn, c.view, max(c.view.Blocks, 1)*4096)
-	}()
-	return nil
-}
-
 // monitorPlan plans the monitor's own cell, as everybody's.
 func monitorPlan(cmd Command, grants authority.Grants, m Machine, changes uint64) (*plan.Plan, error) {
 	for _, d := range cmd.Exec {
@@ -228,7 +183,7 @@ func monitorPlan(cmd Command, grants authority.Grants, m Machine, changes uint64
 		ID:      "monitor",
 		Command: authority.Command{Argv: cmd.Argv, Env: []authority.Variable{{Name: "PATH", Value: authority.Path}}, Hostname: "monitor"},
 		Work:    authority.Work{Path: monitorDir, Mode: authority.Empty},
-		Files:   grants, Syscalls: "hardened",
+		Files:   grants, Devices: cmd.Devices, Syscalls: "hardened",
 		Limits: authority.Limits{Processes: 64 + 4*uint64(m.CPUs), OpenFiles: 256, Scratch: 64<<20 + changes},
 	}
 	h, err := host.Describe(plan.Paths(a))
@@ -240,14 +195,6 @@ func monitorPlan(cmd Command, grants authority.Grants, m Machine, changes uint64
 		return nil, fmt.Errorf("planning the monitor's cell: %w", err)
 	}
 	return p, nil
-}
-
-func socketPair() (ours, theirs *os.File, err error) {
-	a, b, err := sysabi.StreamPair()
-	if err != nil {
-		return nil, nil, fmt.Errorf("making a socket for the monitor: %w", err)
-	}
-	return os.NewFile(uintptr(a), "monitor"), os.NewFile(uintptr(b), "monitor"), nil
 }
 
 // config is what the guest is told.

@@ -4,12 +4,14 @@ package microvm
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"strconv"
 
 	"cellos.io/cellos/guest"
 	"cellos.io/cellos/plan"
+	"cellos.io/cellos/sysabi"
 )
 
 // A Monitor is a program that emulates a machine. The implementations are [QEMU] and [Firecracker].
@@ -18,6 +20,8 @@ type Monitor interface {
 	Name() string
 	// Command is how the monitor is started in its cell.
 	Command(m Machine) Command
+	// Serial is the serial number by which a guest finds drive n, whose image is a file with this status.
+	Serial(n int, image os.FileInfo) string
 	// Start makes the machine run once the monitor does, and returns the channel to the guest.
 	Start(ctx context.Context, m Machine, s Standing) (net.Conn, error)
 }
@@ -28,24 +32,47 @@ type Machine struct {
 	Kernel string // paths in the monitor's cell
 	Initrd string
 	Drives []string // read-only images; drive n is the n-th block device
-	View   string   // socket of a block device server (NBD), the last block device; "": there is none
+	View   string   // socket of the server of the last block device, in the monitor's cell; "": there is none
 	Memory uint64   // bytes
 	CPUs   int
 }
 
 // A Command is a program with its files.
 type Command struct {
-	Argv    []string
-	Exec    []string // folders besides the system's that hold the program
-	Devices []string // device nodes that it needs
-	Boot    string   // the kernel's command line that goes with it, for messages
+	Argv      []string
+	Exec      []string // files and folders besides the system's that hold the program
+	Devices   []string // device nodes that it needs
+	Boot      string   // the kernel's command line that goes with it, for messages
+	Sockets   bool     // its standard input and output are sockets; else nothing, and the console
+	VhostUser bool     // it reads the view as a vhost-user device; else over NBD
 }
 
 // Standing is what is there when the monitor runs.
 type Standing struct {
-	Control *os.File // our end of the socket that is its standard input
+	Control *os.File // our end of the socket that is its standard input; nil if there is none
 	Manage  *os.File // our end of the socket that is its standard output
 	Dir     *os.File // its working directory, which only the two can see
+	IDs     plan.IDs // who it is
+}
+
+// path is where the supervisor finds a name of the monitor's working directory.
+func (s Standing) path(name string) string {
+	return fmt.Sprintf("/proc/self/fd/%d/%s", s.Dir.Fd(), name)
+}
+
+// listen makes a socket in the monitor's working directory, to which the monitor can connect.
+func (s Standing) listen(name string) (*net.UnixListener, error) {
+	var l net.Listener
+	err := sysabi.FilesAs(s.IDs.HostUID, s.IDs.HostGID, func() (err error) { // root does not exist there
+		l, err = net.Listen("unix", s.path(name))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	ul := l.(*net.UnixListener)
+	ul.SetUnlinkOnClose(false) // it goes with the folder
+	return ul, nil
 }
 
 // bootLine is the kernel's command line: no secret, nothing of the command.

@@ -53,12 +53,15 @@ func (q QEMU) Command(m Machine) Command {
 	if m.View != "" {
 		argv = append(argv, "-blockdev", "driver=nbd,node-name=view,read-only=on,server.type=unix,server.path="+comma(m.View), "-device", "virtio-blk-pci,drive=view,serial=view")
 	}
-	c := Command{Argv: argv, Boot: boot}
+	c := Command{Argv: argv, Boot: boot, Sockets: true}
 	if q.KVM {
 		c.Devices = []string{"/dev/kvm"}
 	}
 	return c
 }
+
+// Serial is the number of the drive.
+func (QEMU) Serial(n int, _ os.FileInfo) string { return strconv.Itoa(n) }
 
 // comma doubles the commas of a path, which separate options in QEMU.
 func comma(path string) string { return strings.ReplaceAll(path, ",", ",,") }

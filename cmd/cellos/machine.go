@@ -102,7 +102,7 @@ func withoutManifest(vars variable.Env) (bool, error) {
 	return one, nil
 }
 
-// monitor chooses the monitor: the one that is named, else Firecracker where there is one, else QEMU.
+// monitor chooses the monitor: the one that is named; else Firecracker where it and KVM are there, else QEMU.
 func monitor(vars variable.Env, strict bool) (microvm.Monitor, error) {
 	word, err := vars.Word(variable.MicroVMVMM)
 	if err != nil {
@@ -112,15 +112,34 @@ func monitor(vars variable.Env, strict bool) (microvm.Monitor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if word == "" {
-		word = "qemu"
-		if strict || binary != "" {
-			word = "firecracker"
+	named := word == "firecracker" || word == "" && (strict || binary != "")
+	if word == "qemu" {
+		return qemu()
+	}
+	if binary == "" {
+		if binary, err = exec.LookPath("firecracker"); err != nil {
+			if named {
+				return nil, withText("virtual machines: there is no firecracker in PATH", "name one with "+string(variable.FirecrackerBinary)+", or use QEMU: "+string(variable.MicroVMVMM)+"=qemu")
+			}
+			return qemu()
 		}
 	}
-	if word == "firecracker" {
-		return nil, withText("virtual machines: the monitor Firecracker: not by this program yet", "use QEMU: "+string(variable.MicroVMVMM)+"=qemu")
+	if err := microvm.CheckKVM(); err != nil {
+		if named {
+			return nil, withText("virtual machines: Firecracker needs KVM: "+err.Error(), "let your user open the device (on most systems by its group, kvm), or use QEMU: "+string(variable.MicroVMVMM)+"=qemu")
+		}
+		return qemu()
 	}
+	if binary, err = filepath.EvalSymlinks(binary); err != nil {
+		return nil, withText("virtual machines: "+err.Error(), "")
+	}
+	m := microvm.Firecracker{Program: binary, Arch: runtime.GOARCH}
+	m.NoSeccomp, err = vars.One(variable.FirecrackerNoSeccomp)
+	return m, err
+}
+
+// qemu finds QEMU for the architecture of this machine.
+func qemu() (microvm.Monitor, error) {
 	name := map[string]string{"amd64": "qemu-system-x86_64", "arm64": "qemu-system-aarch64"}[runtime.GOARCH]
 	path, err := exec.LookPath(name)
 	if err != nil {
