@@ -222,7 +222,7 @@ func TestExhaustedProcesses(t *testing.T) {
 		t.Skip("needs root to be a user without processes")
 	}
 	const lonely = 64123 // nobody else's uid, so that the count begins at 0
-	b := newBench(t, user{"lonely", lonely})
+	b := newBench(t, user{name: "lonely", uid: lonely})
 	refusals := 0
 	for n := 4; n <= 24; n += 2 {
 		cmd := b.command()

@@ -36,19 +36,6 @@ func adapt(t *testing.T, u user, c *eventtest.Case) (lacks string) {
 	return ""
 }
 
-// runsc is the program of the gVisor backend that belongs to this tree; empty if it was not built.
-func runsc(t *testing.T) string {
-	t.Helper()
-	path, err := filepath.Abs("../libexec/cellos/runsc")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(path); err != nil {
-		return ""
-	}
-	return path
-}
-
 // adaptLimits gives the case a folder of version 2 if there is one with the controllers. Where they are of version 1, root limits without
 // a folder.
 func adaptLimits(t *testing.T, u user, c *eventtest.Case) (lacks string) {

@@ -22,7 +22,7 @@ func TestKnownClient(t *testing.T) {
 	if os.Getuid() != 0 {
 		uid = os.Getuid()
 	}
-	d := newDropin(t, user{"client", uid})
+	d := newDropin(t, user{name: "client", uid: uid})
 	tool := d.write("opt/taudit/bin/taudit", "#!/bin/sh\nprintf '%s\\n' \"$@\" && cat target/workflow.yml\n", 0o755)
 	d.write("target/workflow.yml", "on: push\n", 0o644)
 	tmp := filepath.Join(d.dir, "tmp")

@@ -47,16 +47,17 @@ func testMain(m *testing.M) int {
 
 // A user is who starts cellos in a test.
 type user struct {
-	name string
-	uid  int
+	name    string
+	uid     int
+	backend string // "": process
 }
 
 // users returns everybody that this test can be: root tests as root and as nobody, others as themselves.
 func users() []user {
 	if uid := os.Getuid(); uid != 0 {
-		return []user{{"user", uid}}
+		return []user{{name: "user", uid: uid}}
 	}
-	return []user{{"root", 0}, {"nobody", nobody}}
+	return []user{{name: "root"}, {name: "nobody", uid: nobody}}
 }
 
 // each runs a test once for each user.
@@ -126,6 +127,12 @@ func newBench(t *testing.T, u user) *bench {
 	}
 	b.own(top)
 	b.env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" + top, "CELLOS_STATE=" + b.state, "SECRET_OF_THE_CALLER=hunter2"}
+	if u.backend == "gvisor" {
+		if runsc(t) == "" {
+			t.Fatal("runsc is not built: sh backend/gvisor/runsc/build.sh")
+		}
+		b.env = append(b.env, "CELLOS_RUNSC="+runsc(t))
+	}
 	return b
 }
 
@@ -158,8 +165,9 @@ func (b *bench) write(name, content string, mode os.FileMode) string {
 
 // command prepares cellos with arguments; its standard streams are empty.
 func (b *bench) command(args ...string) *exec.Cmd {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 6*time.Minute) // a machine that does other things as well compiles slowly
 	b.t.Cleanup(cancel)
+	args = b.user.on(args)
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Dir, cmd.Env = b.dir, b.env
 	cmd.WaitDelay = 10 * time.Second

@@ -57,7 +57,7 @@ func (l listener) none(t *testing.T) {
 
 func TestEscapesToSockets(t *testing.T) {
 	grant := escapes(t)
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		b := newBench(t, u)
 		tcp := listen(t, "tcp4", "127.0.0.1:0")
 		port := strconv.Itoa(tcp.Addr().(*net.TCPAddr).Port)
@@ -68,7 +68,7 @@ func TestEscapesToSockets(t *testing.T) {
 		if err := os.Chmod(path, 0o777); err != nil {
 			t.Fatal(err)
 		}
-		compare(t, b.cell([]string{grant}, inside, "-", "sockets", port, name, path).ok(t), join(
+		compare(t, u, b.cell([]string{grant}, inside, "-", "sockets", port, name, path).ok(t), join(
 			all("ECONNREFUSED", "loopback loopback6"), // the cell's own loopback has no listener
 			all("ENETUNREACH", "outside outside-udp fastopen"),
 			all("ECONNREFUSED|EPERM", "abstract abstract-dgram"), // names are the network namespace's; Landlock refuses too
@@ -143,11 +143,11 @@ func filesBench(t *testing.T, u user) (b *bench, w, r, secret string) {
 
 func TestEscapesByFiles(t *testing.T) {
 	grant := escapes(t)
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		b, w, r, secret := filesBench(t, u)
 		work, read := snapshot(t, b.dir), snapshot(t, r)
 		out := b.cell([]string{grant, "--write", w, "--read", r}, inside, "-", "files", w, r, secret).ok(t)
-		compare(t, out, join(
+		compare(t, u, out, join(
 			all("ENOENT", `secret link-of-the-host link-of-the-host-write link-made-read link-made-etc dotdot openat-absolute openat-up
 				lower-link-out overlay-user-redirect beside-the-workdir`),
 			all("EACCES|EPERM", "link-made-proc"),
@@ -189,7 +189,7 @@ func TestEscapesByFiles(t *testing.T) {
 // everybody run what the cell wrote as that owner; if root owns the folder, as root.
 func TestNoSetuidFileOfAnotherUser(t *testing.T) {
 	grant := escapes(t)
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		b, w, r, secret := filesBench(t, u)
 		b.cell([]string{grant, "--write", w, "--read", r}, inside, "-", "files", w, r, secret).ok(t)
 		filepath.WalkDir(w, func(p string, d fs.DirEntry, err error) error {
@@ -206,7 +206,7 @@ func TestNoSetuidFileOfAnotherUser(t *testing.T) {
 
 func TestEscapesBySignals(t *testing.T) {
 	grant := escapes(t)
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		b := newBench(t, u)
 		host := exec.Command("sleep", "1000")
 		if u.uid != os.Getuid() {
@@ -220,7 +220,7 @@ func TestEscapesBySignals(t *testing.T) {
 			host.Wait()
 		}()
 		out := b.cell([]string{grant}, inside, "-", "signals", fmt.Sprint(host.Process.Pid))
-		compare(t, out.ok(t), join(
+		compare(t, u, out.ok(t), join(
 			all("ESRCH", "kill-host kill-host-group tgkill-host sigqueue-host pidfd_open-host prlimit-host sched-host"),
 			all("EPERM", "ptrace-host"),
 			all("ok|EPERM", "pidfd-kill-1"), // ignored: kernel/signal.c:sig_task_ignored
@@ -237,10 +237,10 @@ func TestEscapesBySignals(t *testing.T) {
 
 func TestEscapesToState(t *testing.T) {
 	grant := escapes(t)
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		b := newBench(t, u)
 		out := b.cell([]string{grant}, inside, "-", "state", b.state).ok(t)
-		compare(t, out, join(
+		compare(t, u, out, join(
 			all("ENOENT", "state-open state-through-workdir state-through-self"),
 			all("ENOENT|EXDEV|EROFS|EACCES", "state-create state-rename"),
 			all("EACCES|EPERM", "state-through-1"),

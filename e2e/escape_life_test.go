@@ -34,7 +34,7 @@ func contents(t *testing.T, path string) string {
 
 func TestEscapesByDescriptors(t *testing.T) {
 	grant := escapes(t)
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		b := newBench(t, u)
 		path, write := verdictFile(t, u)
 		l := listen(t, "tcp4", "127.0.0.1:0")
@@ -71,7 +71,7 @@ func TestEscapesByDescriptors(t *testing.T) {
 		if r := b.run(c); r.code != 0 {
 			t.Fatalf("exit status %d: %s", r.code, contents(t, b.dir+"/err"))
 		}
-		compare(t, contents(t, path), join(
+		compare(t, u, contents(t, path), join(
 			all("EBADF", "inherited"),
 			all("ENOTDIR", "fchdir-0 openat-0"),
 			all("EACCES|EPERM|EROFS", "reopen-0-write reopen-0-truncate"),
@@ -129,7 +129,7 @@ func openTerminal(t *testing.T, u user) (master, slave *os.File) {
 
 func TestEscapesByTerminal(t *testing.T) {
 	grant := escapes(t)
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		b := newBench(t, u)
 		path, write := verdictFile(t, u)
 		_, slave := openTerminal(t, u)
@@ -153,7 +153,7 @@ func TestEscapesByTerminal(t *testing.T) {
 			want = append(want, all("EPERM", fmt.Sprintf("TIOCSTI-%d TIOCSTI-high-bits-%[1]d", fd))...)
 			want = append(want, all("ENOTTY|EPERM|EACCES", fmt.Sprintf("TIOCSCTTY-%d TIOCSPGRP-%[1]d TIOCGPTPEER-%[1]d", fd))...)
 		}
-		compare(t, contents(t, path), want)
+		compare(t, u, contents(t, path), want)
 		if err := ioctl(slave, syscall.TCGETS, uintptr(unsafe.Pointer(&after))); err != nil || before != after {
 			t.Errorf("the caller's terminal was %v, is %v, %v", before, after, err)
 		}
@@ -167,21 +167,21 @@ func TestEscapesByTerminal(t *testing.T) {
 
 func TestEscapesToSharedMemory(t *testing.T) {
 	grant := escapes(t)
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		b := newBench(t, u)
-		key := uintptr(os.Getpid()<<8 + len(u.name))                       // one for each user
+		key := uintptr(os.Getpid()<<8 + len(u.name) + 16*len(u.backend))   // one for each user and backend
 		id, _, e := syscall.Syscall(syscall.SYS_SHMGET, key, 4096, 0o1666) // IPC_CREAT
 		if e != 0 {
 			t.Fatal(e)
 		}
 		defer syscall.Syscall(syscall.SYS_SHMCTL, id, 0, 0) // IPC_RMID
-		path := fmt.Sprintf("/dev/shm/cellos-escape-%d-%d", os.Getpid(), u.uid)
+		path := fmt.Sprintf("/dev/shm/cellos-escape-%d-%d%s", os.Getpid(), u.uid, u.backend)
 		if err := os.WriteFile(path, []byte("host"), 0o666); err != nil {
 			t.Fatal(err)
 		}
 		defer os.Remove(path)
 		out := b.cell([]string{grant}, inside, "-", "ipc", fmt.Sprint(key), fmt.Sprint(id), path).ok(t)
-		compare(t, out, join(
+		compare(t, u, out, join(
 			all("ENOENT", "shmget semget msgget shm-of-the-host mqueue"),
 			all("ENOENT|ENOSYS", "mq_open"),
 			all("EINVAL", "shmat shmctl-remove"),
@@ -194,24 +194,24 @@ func TestEscapesToSharedMemory(t *testing.T) {
 
 func TestEscapesFromLimits(t *testing.T) {
 	grant := escapes(t)
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		b := newBench(t, u)
 		out := b.cell([]string{grant, "--pids", "16", "--nofile", "32", "--file-size", "64KiB"}, inside, "-", "limits").ok(t)
-		compare(t, out, join(
+		compare(t, u, out, join(
 			all("SIGXFSZ", "file-size"),
 			all("EMFILE", "open-files"),
 			all("EAGAIN", "fork-bomb"),
 			all("ok", "open-files-bounded fork-bomb-bounded"),
 			all("EPERM", "rlimit-back file-size-back"),
 		))
-		compare(t, b.cell([]string{grant, "--scratch", "1MiB"}, inside, "-", "scratch").ok(t), join(
+		compare(t, u, b.cell([]string{grant, "--scratch", "1MiB"}, inside, "-", "scratch").ok(t), join(
 			all("ENOSPC", "full-0 full-1 full-2"),
 			all("ok", "bounded-0 bounded-1 bounded-2"),
 			all("ENOSPC", "names"),
 		))
 		r := b.cell([]string{grant, "--time", "300ms", "--grace", "200ms"}, inside, "-", "spare")
 		r.fails(t, 124)
-		compare(t, r.out, all("ok", "ready"))
+		compare(t, u, r.out, all("ok", "ready"))
 	})
 }
 
@@ -230,10 +230,10 @@ func still(t *testing.T, path string) {
 
 func TestADaemonEndsWithTheCell(t *testing.T) {
 	grant := escapes(t)
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		b := newBench(t, u)
 		path, write := verdictFile(t, u)
-		compare(t, b.cell([]string{grant, write}, inside, "-", "outlive", path).ok(t), all("ok", "ready"))
+		compare(t, u, b.cell([]string{grant, write}, inside, "-", "outlive", path).ok(t), all("ok", "ready"))
 		still(t, path)
 	})
 }
@@ -272,7 +272,7 @@ func killed(t *testing.T, b *bench, flags []string, marker string, probe ...stri
 
 func TestADaemonEndsWithAKilledSupervisor(t *testing.T) {
 	grant := escapes(t)
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		b := newBench(t, u)
 		path, write := verdictFile(t, u)
 		marker := fmt.Sprintf("outlive-%d-%d", os.Getpid(), u.uid)
@@ -285,7 +285,7 @@ func TestADaemonEndsWithAKilledSupervisor(t *testing.T) {
 // if RLIMIT_NOFILE is below the number of descriptors to wait on, and prlimit(2) sets the limits of every process of the same user.
 func TestACellCannotBlindItsFirstProcess(t *testing.T) {
 	grant := escapes(t)
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		b := newBench(t, u)
 		marker := fmt.Sprintf("alone-%d-%d", os.Getpid(), u.uid)
 		r := b.cell([]string{grant, "--time", "5s", "--grace", "100ms"}, inside, "-", "alone", marker)

@@ -138,7 +138,7 @@ try: open('/dev/net/tun')
 except OSError as e: print(e.strerror)`, "", "allow nft_egress_rule_match"},
 	} {
 		t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) {
-			each(t, func(t *testing.T, u user) {
+			everywhere(t, func(t *testing.T, u user) {
 				b := online(t, u)
 				grants := []string{"a.test:" + s.http + "/http", "a.test:" + s.tls + "/https", "b.test:" + s.http + "/http"}
 				flags := append(s.grant(grants...), s.variables()...)

@@ -46,7 +46,7 @@ print(connect('echo.test',port('ECHO')))`, "True Connection reset by peer\nConne
 		{"the end", "echo.test", s.echo, `{"connections":1,"onExceed":"end"}`, `print([connect('echo.test',port('ECHO')) for i in range(2)],flush=True); time.sleep(60)`, "", "deny budget_exceeded", 123},
 	} {
 		t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) {
-			each(t, func(t *testing.T, u user) {
+			everywhere(t, func(t *testing.T, u user) {
 				b := online(t, u)
 				r, events := s.document(b, `{"host":"`+c.host+`","port":`+c.port+`,"budget":`+c.budget+`}`, attackHelp+c.script)
 				if c.code == 0 && r.code != 0 || c.code != 0 && (r.code == 0 || !strings.Contains(r.err, "budget")) {
@@ -67,7 +67,7 @@ print(connect('echo.test',port('ECHO')))`, "True Connection reset by peer\nConne
 func TestNetworkLimits(t *testing.T) {
 	needs(t, "python3")
 	s := newSite(t)
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		b := online(t, u)
 		// Thousands of refused connections: all in the account, few as events, the rest as a signed record of how many.
 		r, events := s.document(b, `{"host":"echo.test","port":`+s.echo+`},{"host":"a.test","port":`+s.silent+`}`, attackHelp+`
@@ -104,7 +104,7 @@ print(connect('echo.test',port('ECHO')))`)
 func TestGateDies(t *testing.T) {
 	needs(t, "python3")
 	s := newSite(t)
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		b := online(t, u)
 		if b.closedTUN {
 			t.Skip("the gate is the child of a child there")

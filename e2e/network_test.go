@@ -29,7 +29,7 @@ func (s *site) repository() string {
 func TestGrantedNames(t *testing.T) {
 	s := newSite(t)
 	client := staticClient(t)
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		for _, c := range []struct{ name, needs, script, out string }{
 			{"curl", "curl", `curl -s http://a.test:$HTTP/; curl -s --cacert $CA https://a.test:$TLS/; curl -s -m 20 http://b.test:$HTTP/ || echo refused $?`, "GET a.test 0\nGET a.test 0\nrefused 7\n"},
 			{"curl posts", "curl", `curl -s -d 12345 http://a.test:$HTTP/; head -c 100000 /dev/zero | curl -s -H 'Transfer-Encoding: chunked' --data-binary @- http://a.test:$HTTP/`, "POST a.test 5\nPOST a.test 100000\n"},
@@ -150,7 +150,7 @@ func TestRefusalsAreTold(t *testing.T) {
 	needs(t, "curl")
 	s := newSite(t)
 	s.has("inside.test")
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		b := online(t, u)
 		r, _ := b.gated(s.grant("a.test:"+s.http), "sh", "-c", "curl -s http://nowhere.test/; curl -s http://192.0.2.7:81/; curl -s http://a.test:1/; true")
 		r.ok(t)

@@ -18,7 +18,7 @@ func needs(t *testing.T, programs ...string) {
 	}
 }
 
-// once runs a heavy test for one user only: the ordinary one.
+// once runs a heavy test for one user only, the ordinary one, on each backend.
 func once(t *testing.T, f func(t *testing.T, u user)) {
 	t.Helper()
 	if testing.Short() {
@@ -27,6 +27,11 @@ func once(t *testing.T, f func(t *testing.T, u user)) {
 	list := users()
 	u := list[len(list)-1]
 	t.Run(u.name, func(t *testing.T) {
+		t.Parallel()
+		f(t, u)
+	})
+	u.backend = "gvisor"
+	t.Run("gvisor "+u.name, func(t *testing.T) {
 		t.Parallel()
 		f(t, u)
 	})
@@ -39,7 +44,7 @@ int main(void) { printf("%.3f\n", sqrt(2)); return 0; }
 
 // TestPrograms runs small real programs with the grants that a user would think of: none, mostly.
 func TestPrograms(t *testing.T) {
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		for _, c := range []struct {
 			name   string
 			needs  string
@@ -111,7 +116,7 @@ s = socket.socket(socket.AF_UNIX); s.bind("/tmp/s"); s.listen(); c = socket.sock
 
 func TestGitClone(t *testing.T) {
 	needs(t, "git")
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		b := newBench(t, u)
 		source := newBench(t, u)
 		for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"add", "."},

@@ -36,7 +36,7 @@ func (p *planner) bundle() *specs.Spec {
 		Root:     &specs.Root{Path: SandboxCell, Readonly: true},
 		Hostname: p.a.Command.Hostname,
 		Linux: &specs.Linux{Namespaces: []specs.LinuxNamespace{
-			{Type: specs.PIDNamespace}, {Type: specs.NetworkNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace}, {Type: specs.MountNamespace},
+			{Type: specs.PIDNamespace}, p.sandboxNetwork(), {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace}, {Type: specs.MountNamespace},
 		}},
 		Mounts: []specs.Mount{
 			{Destination: "/proc", Type: "proc", Source: "proc"},

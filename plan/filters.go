@@ -95,6 +95,7 @@ func (p *planner) filter() {
 		return
 	}
 	p.setID()
+	p.guardInit(a)
 	p.p.Profile = p.a.Syscalls
 	prog, err := seccomp.ProfileBytes(p.base(), a)
 	if err != nil {

@@ -91,6 +91,11 @@ func goldens() []golden {
 		{name: "gvisor-root", host: rootful(), grants: mode("write"), run: `"user":{"uid":5,"gid":6},"hostname":"box","limits":{"processes":64,"openFiles":256,"fileSizeBytes":1048576}`},
 		{name: "gvisor-terminal", host: machine(), run: `"terminal":true,"environment":{"A":"\u0001ü"}`, grants: mode("empty")},
 		{name: "gvisor-nested", host: machine(), grants: `"filesystem":{"workingDirectory":"write","read":["/data","/data/list",{"path":"/home/me/key","at":"/src/notes"}],"write":["/data/in"],"exec":["/data/in/deep",{"path":"/opt/tool","at":"/tool"}]}`},
+		{name: "gvisor-network", host: machine(), grants: mode("empty") + `,"egressRules":[{"host":"api.example.com","port":443,"protocol":"https"},{"host":"[2001:db8::1]","port":123,"protocol":"UDP"}],` +
+			`"dnsAuthority":{"resolvers":[{"resolverId":"r","endpoint":"127.0.0.1:53","protocol":"do53-udp"}]}`},
+		{name: "gvisor-names-only", host: rootful(), grants: mode("empty") + `,"dnsAuthority":{"resolvers":[{"resolverId":"r","endpoint":"[::1]:53","protocol":"do53-udp"}],"hostnameAllowlist":["*.example.com"]}`},
+		{name: "gvisor-filters", host: machine(), run: `"seccomp":{"profile":"strict","file":"/etc/cell/scanner.yaml"}`, grants: mode("write"), filters: []authority.Filter{
+			{Name: "/etc/cell/scanner.yaml", From: "spec.run.seccomp.file", Policy: policy("hardened+net-none").Without("mkdir")}}},
 		{name: "refused-gvisor-all", host: machine(), run: `"timeNamespace":true,"seccomp":{"profile":"hardened+debug"}`, grants: `"filesystem":{"workingDirectory":"empty","read":["/nothing"]}`},
 
 		{name: "refused-linux-5.10", host: kernel(machine(), 5, 10)},

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"cellos.io/cellos/authority"
 )
 
 // A Network is a cell's way out. The zero value is none: a loopback interface and nothing else.
@@ -80,11 +82,14 @@ func (p *planner) reach() {
 	}
 	p.reachable()
 	n.Device = len(a.Network) > 0
-	n.Names = n.Device || len(a.Names.Allow) > 0 && len(a.Names.Resolvers) > 0
+	n.Names = n.Device || namesOnly(a)
+	if p.sandbox != nil {
+		n.Device = n.Names // the gate has no sockets in a kernel of its own: it answers names over the link alone
+	}
 	if n.Device {
 		n.MTU = deviceMTU
 	}
-	if n.Names {
+	if n.Names && p.sandbox == nil {
 		for _, r := range a.Names.Resolvers {
 			at, err := netip.ParseAddrPort(r.Endpoint)
 			if err == nil && at.Addr().IsLoopback() && strings.HasPrefix(r.Protocol, "do53") {
@@ -101,6 +106,11 @@ func (p *planner) reach() {
 	case Unknown:
 		p.refuse("spec.authority.egressRules", fmt.Sprintf("opening %s: %s", devicePath, e.Err), "chmod 0666 "+devicePath+", as most distributions do: it grants nothing by itself")
 	}
+}
+
+// namesOnly reports whether a document lets names be asked for, whatever it lets be reached.
+func namesOnly(a *authority.Authority) bool {
+	return len(a.Names.Allow) > 0 && len(a.Names.Resolvers) > 0
 }
 
 // reachable refuses rules that are no grant of one destination.

@@ -48,6 +48,9 @@ func (p *planner) networkSays() {
 			who = and(ids)
 		}
 		p.can("ask for names; the supervisor answers, and asks "+who+" itself for granted ones", LayerGate)
+		if p.sandbox != nil {
+			p.cannot("ask for names anywhere but at "+GateAddress().String()+", as /etc/resolv.conf says: gVisor's loopback interface has no resolver", LayerKernel)
+		}
 	}
 }
 

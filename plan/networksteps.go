@@ -55,7 +55,7 @@ func sockaddr(a netip.AddrPort) []byte {
 // network brings up the loopback interface of the cell's network namespace, so that programs that talk to themselves work, and the
 // device, if there is one. There is no other interface.
 func (p *planner) network() {
-	if p.p.Network.OnHost || p.sandbox != nil { // gVisor has its own loopback interface
+	if p.p.Network.OnHost || p.sandbox != nil && !p.p.Network.Device { // without a device, runsc makes gVisor a loopback interface by itself
 		p.hostname()
 		return
 	}

@@ -68,7 +68,7 @@ func Paths(a *authority.Authority) []string {
 			}
 		}
 	}
-	if len(a.Network) > 0 {
+	if len(a.Network) > 0 || namesOnly(a) {
 		s = append(s, devicePath)
 	}
 	s = append(s, a.Devices...)

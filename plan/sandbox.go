@@ -150,12 +150,13 @@ func (p *planner) runscArguments() []string {
 	args := []string{
 		"runsc", "--root=" + sandboxState, "--log=" + sandboxState + "/" + SandboxLog,
 		"--platform=" + p.sandbox.Runsc.Platform,
-		"--network=none",
+		"--network=" + map[bool]string{true: "sandbox", false: "none"}[p.p.Network.Device],
 		// The control group and the network namespace are the outer cell's.
 		"--ignore-cgroups", "--gofer-network-namespace=host", "--host-settings=ignore",
 		// What the grants hold besides files and folders is no way out, and no copy is made of anything: the copy-on-write view is the
 		// host kernel's, below.
 		"--host-uds=none", "--host-fifo=none", "--overlay2=none",
+		"--gso=false", "--software-gso=false",
 		"run", "--bundle=" + sandboxBundle,
 		fmt.Sprintf("--exec-fd=%d", fd(InnerInit)),
 		fmt.Sprintf("--pass-fd=%d:3", fd(Inner)), fmt.Sprintf("--pass-fd=%d:4", fd(Arguments)),
@@ -231,16 +232,7 @@ func (p *planner) sandboxDemands() {
 	if p.a.Clocks {
 		p.refuse("spec.run.timeNamespace", "a time namespace of its own: gVisor has none", "leave it out: gVisor's clocks show neither the host's boot time nor its uptime")
 	}
-	const noWay = "gVisor's network is not connected to the gate yet"
-	for _, r := range p.a.Network {
-		p.refuse(r.From, fmt.Sprintf("reaching %s port %d: %s", r.Host, r.Port, noWay), "use the process backend, or leave the rule out")
-	}
-	if p.a.OnHost {
-		p.refuse("", "the host's network: "+noWay, "use the process backend")
-	}
-	if len(p.a.Network) == 0 && len(p.a.Names.Allow) > 0 && len(p.a.Names.Resolvers) > 0 {
-		p.refuse("spec.authority.dnsAuthority", "looking up names: "+noWay, "use the process backend, or leave it out")
-	}
+	p.sandboxNetworkDemands()
 	if p.a.Watch != authority.WatchNone {
 		p.refuse("spec.run.seccomp.reportRefusals", "reporting refused system calls: gVisor does not tell the supervisor of them", "leave it out, or use the process backend")
 	}

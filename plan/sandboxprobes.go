@@ -28,6 +28,10 @@ func (p *planner) sandboxSteps() {
 	p.stepWrite(LayerLimits, "limiting processes", "/sys/fs/cgroup/pids/pids.max", fmt.Sprintf("%d\n", p.p.Limits.Processes+1))
 	p.step(LayerMount, "putting control groups away", 0, "umount2", text("/sys/fs/cgroup"), num(sysabi.MNT_DETACH))
 	p.step(LayerMount, "putting /sys away", 0, "umount2", text("/sys"), num(sysabi.MNT_DETACH))
+	for _, name := range []string{"/dev/fuse", "/dev/net/tun"} { // gVisor makes them for everybody
+		p.step(LayerMount, "removing "+name, 0, "unlinkat", neg(sysabi.AT_FDCWD), text(name), num(0))
+	}
+	p.step(LayerMount, "making /dev read-only", 0, "mount", text("none"), text("/dev"), num(0), num(sysabi.MS_REMOUNT|sysabi.MS_RDONLY|sysabi.MS_NOSUID|sysabi.MS_NOEXEC), num(0))
 	p.step(LayerUser, "making a user namespace of its own", 0, "unshare", num(sysabi.CLONE_NEWUSER))
 	p.stepWrite(LayerIdentity, fmt.Sprintf("becoming user %d", ids.UID), "/proc/self/uid_map", fmt.Sprintf("%d 0 1\n", ids.UID))
 	p.stepWrite(LayerIdentity, "keeping its groups", "/proc/self/setgroups", "deny")
@@ -68,6 +72,8 @@ func (p *planner) sandboxProbes() {
 	p.deny(LayerMount, "opening /sys", gone, "openat", cwd, text("/sys/kernel"), rdonly, num(0))
 	p.deny(LayerMount, "writing /proc/sys", append(readOnly, sysabi.ENOENT), "openat", cwd, text("/proc/sys/kernel/hostname"), wronly, num(0))
 	p.deny(LayerMount, "opening the host's disk devices", gone, "openat", cwd, text("/dev/mem"), rdonly, num(0))
+	p.deny(LayerMount, "opening the device of virtual links", gone, "openat", cwd, text("/dev/net/tun"), rdonly, num(0))
+	p.deny(LayerMount, "creating a file in /dev", readOnly, "openat", cwd, text("/dev/probe"), create, num(0o600))
 	p.deny(LayerMount, "opening the bundle", gone, "openat", cwd, text("/bundle/config.json"), rdonly, num(0))
 	if !p.a.Command.Terminal {
 		p.deny(LayerSession, "opening the controlling terminal", []sysabi.Errno{sysabi.ENXIO}, "openat", cwd, text("/dev/tty"), num(sysabi.O_RDWR|sysabi.O_CLOEXEC), num(0))
@@ -87,6 +93,7 @@ func (p *planner) sandboxProbes() {
 	p.deny(LayerMount, "mounting a file system", eperm, "mount", text("none"), text("/tmp"), text("tmpfs"), num(0), num(0))
 	p.deny(LayerMount, "unmounting /proc", eperm, "umount2", text("/proc"), num(sysabi.MNT_DETACH))
 	p.deny(LayerSeccomp, "entering a namespace", eperm, "setns", num(3), num(0))
+	p.deny(LayerSeccomp, "signalling the cell's first process", eperm, "kill", num(1), num(sysabi.SIGURG))
 	p.deny(LayerSeccomp, "tracing a process", eperm, "ptrace", num(sysabi.PTRACE_TRACEME), num(0), num(0), num(0))
 	if p.writesOnHost() {
 		p.deny(LayerSeccomp, "making a set-user-ID file", eperm, "fchmodat", cwd, text("/tmp"), num(0o4777))
@@ -102,7 +109,9 @@ func (p *planner) sandboxProbes() {
 		p.deny(LayerSeccomp, "opening a raw packet socket", []sysabi.Errno{sysabi.EAFNOSUPPORT}, "socket", num(sysabi.AF_PACKET), num(sysabi.SOCK_DGRAM), num(0))
 		p.deny(LayerSeccomp, "an unknown system call", enosys, "", num(0))
 	}
-	if !strings.Contains(p.a.Syscalls, "net-none") {
+	if p.p.Network.Device {
+		p.networkProbes()
+	} else if !strings.Contains(p.a.Syscalls, "net-none") {
 		p.step(LayerNet, "opening a socket of the cell's own network", -1, "socket", num(sysabi.AF_INET), num(sysabi.SOCK_DGRAM|sysabi.SOCK_CLOEXEC), num(0))
 		// struct sockaddr_in: 192.0.2.1 (RFC 5737, documentation) port 9.
 		p.deny(LayerNet, "reaching an address outside", []sysabi.Errno{sysabi.ENETUNREACH, sysabi.EHOSTUNREACH}, "connect", previous(), data(2, 0, 0, 9, 192, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0), num(16))

@@ -25,6 +25,9 @@ func (p *planner) sandboxSays() {
 	p.promise(LayerMount, fmt.Sprintf("a namespace of its own, %d mounts as planned, every root read-only", len(s.Mounts)))
 	p.promise(LayerLimits, fmt.Sprintf("%d processes, no core dumps", l.Processes))
 	p.promise(LayerSession, "a session of its own")
+	if p.p.Network.Device {
+		p.promise(LayerGate, "what is not granted is refused, tried before release")
+	}
 
 	for _, layer := range layers {
 		s.Promises = append(s.Promises, Promise{layer, "a namespace of its own"})

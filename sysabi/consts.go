@@ -61,6 +61,11 @@ const (
 	FSCONFIG_SET_FLAG   = 0
 	FSCONFIG_SET_STRING = 1
 	FSCONFIG_CMD_CREATE = 6
+	MS_RDONLY           = 0x1
+	MS_NOSUID           = 0x2
+	MS_NODEV            = 0x4
+	MS_NOEXEC           = 0x8
+	MS_REMOUNT          = 0x20
 	MS_PRIVATE          = 1 << 18
 	MNT_DETACH          = 2
 )
@@ -123,6 +128,7 @@ const (
 	SECCOMP_SET_MODE_FILTER     = 1
 	SIG_SETMASK                 = 2
 	SIGKILL                     = 9
+	SIGURG                      = 23
 	SIGSYS                      = 31
 	KEYCTL_JOIN_SESSION_KEYRING = 1
 

@@ -17,13 +17,9 @@ func Mount(source, target, fstype string, flags uintptr, data string) error {
 
 // Flags of Mount.
 const (
-	MS_RDONLY = unix.MS_RDONLY
-	MS_NOSUID = unix.MS_NOSUID
-	MS_NODEV  = unix.MS_NODEV
-	MS_NOEXEC = unix.MS_NOEXEC
-	MS_BIND   = unix.MS_BIND
-	MS_REC    = unix.MS_REC
-	MS_MOVE   = unix.MS_MOVE
+	MS_BIND = unix.MS_BIND
+	MS_REC  = unix.MS_REC
+	MS_MOVE = unix.MS_MOVE
 )
 
 // Chroot changes the root of the calling process; see chroot(2).

@@ -20,6 +20,8 @@ import (
 	"cellos.io/cellos/sysabi"
 )
 
+var _ cell.Linked = (*gvisorCell)(nil)
+
 // receive waits for the next message of the command's PID 1.
 func (c *gvisorCell) receive(ctx context.Context) (cellinit.Message, error) {
 	stop := context.AfterFunc(ctx, func() { c.conn.SetDeadline(time.Unix(1, 0)) })
@@ -149,6 +151,14 @@ func (c *gvisorCell) Terminal() cell.Terminal { return c.outer.Terminal() }
 
 // Changes returns the folder of changes.
 func (c *gvisorCell) Changes() *os.File { return c.outer.Changes() }
+
+// Link is the cell's end of its network, which gVisor's own stack has a packet socket on.
+func (c *gvisorCell) Link() cell.Link {
+	if l, ok := c.outer.(cell.Linked); ok {
+		return l.Link()
+	}
+	return cell.Link{}
+}
 
 // PID returns the host's number of the outer cell's PID 1.
 func (c *gvisorCell) PID() int { return c.outer.PID() }
