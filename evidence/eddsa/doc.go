@@ -7,5 +7,7 @@
 // more than a millisecond, which a supervisor that lives for five of them has on every run. The same multiples in projective form take none.
 //
 // Field and scalars are those of filippo.io/edwards25519, the library that crypto/ed25519 was made from, and so are the formulas; the package adds the
-// multiplication of the base point, in constant time. Signatures are verified with crypto/ed25519.
+// multiplication of the base point, in constant time.
+//
+// Signatures are verified with crypto/ed25519, and with Verifier where there are many of one key.
 package eddsa

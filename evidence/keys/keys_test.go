@@ -2,7 +2,12 @@ package keys
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -191,6 +196,47 @@ func TestBadKeyFiles(t *testing.T) {
 		}
 		if _, _, err := s.Current(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("current %q: %v", current, err)
+		}
+	}
+}
+
+// TestVerifier: of many signatures each is judged as Verify judges it.
+func TestVerifier(t *testing.T) {
+	ed, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, public := range []crypto.PublicKey{ed.Public(), &ec.PublicKey, ed25519.PublicKey("short"), ed25519.PublicKey(bytes.Repeat([]byte{2}, 32)), nil} {
+		v, good := NewVerifier(public), 0
+		for i := range 200 {
+			message := []byte{byte(i)}
+			var sig []byte
+			if public == crypto.PublicKey(&ec.PublicKey) {
+				sum := sha256.Sum256(message)
+				sig, err = ecdsa.SignASN1(rand.Reader, ec, sum[:])
+			} else {
+				sig, err = ed.Sign(message)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i%3 == 1 {
+				sig[i%len(sig)] ^= 1
+			}
+			want := Verify(public, message, sig)
+			if got := v.Verify(message, sig); got != want {
+				t.Errorf("signature %d of a %T: %v, and alone %v", i, public, got, want)
+			}
+			if want {
+				good++
+			}
+		}
+		if k, ok := public.(ed25519.PublicKey); (!ok || len(k) == 32 && k[0] != 2) && public != nil && good != 133 {
+			t.Errorf("%d good signatures of a %T", good, public)
 		}
 	}
 }

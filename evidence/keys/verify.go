@@ -7,7 +7,36 @@ import (
 	"crypto/elliptic"
 	"crypto/sha256"
 	"math/big"
+
+	"cellos.io/cellos/evidence/eddsa"
 )
+
+// A Verifier verifies many signatures of one key: what Verify takes, in a fourth of the time from some dozen Ed25519 signatures on. Its methods must
+// not be called concurrently.
+type Verifier struct {
+	public crypto.PublicKey
+	seen   int
+	many   *eddsa.Verifier
+}
+
+// NewVerifier returns a verifier for a key of any kind.
+func NewVerifier(public crypto.PublicKey) *Verifier { return &Verifier{public: public} }
+
+// few is up to how many signatures crypto/ed25519 is faster: making the tables of eddsa.Verifier takes the time of some forty.
+const few = 64
+
+// Verify reports whether sig is the key's signature of message.
+func (v *Verifier) Verify(message, sig []byte) bool {
+	if v.many != nil {
+		return v.many.Verify(message, sig)
+	}
+	if v.seen++; v.seen == few {
+		if k, ok := v.public.(ed25519.PublicKey); ok {
+			v.many = eddsa.NewVerifier(k) // nil for what is no key: then nothing verifies below either
+		}
+	}
+	return Verify(v.public, message, sig)
+}
 
 // Verify reports whether sig is public's signature of message: Ed25519, or ECDSA on P-256 with SHA-256, whose signature may
 // be r||s, as the examples of the CloudEvents extension have it, or ASN.1. Keys of other kinds have no signatures.

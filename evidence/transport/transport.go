@@ -19,6 +19,7 @@ import (
 
 	"cellos.io/cellos/evidence"
 	"cellos.io/cellos/evidence/canon"
+	"cellos.io/cellos/evidence/eddsa"
 	"cellos.io/cellos/jsonwire"
 )
 
@@ -67,8 +68,7 @@ func decode(s string) ([]byte, error) {
 
 // NewEd25519 returns a signer with the key of the seed, which has 32 bytes.
 func NewEd25519(kid string, seed []byte) *Signer {
-	private := ed25519.NewKeyFromSeed(seed)
-	return &Signer{kid, "ed25519", func(m []byte) []byte { return ed25519.Sign(private, m) }}
+	return &Signer{kid, "ed25519", eddsa.NewKey(seed).Sign}
 }
 
 // NewHMAC returns a signer with a key for HMAC-SHA-256.

@@ -3,9 +3,12 @@ package verify_test
 import (
 	"bufio"
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"io"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -68,6 +71,45 @@ func TestManyFindings(t *testing.T) {
 	}
 }
 
+// TestManyOfOneKey: what is wrong is found as late as early: from some event on signatures are verified in another way.
+func TestManyOfOneKey(t *testing.T) {
+	k, other := newKey(t), newKey(t)
+	var b bytes.Buffer
+	s := start(t, &b, k)
+	for range 299 {
+		if _, err := s.Append(evidence.SourceSupervisor, evidence.ProcessSpawned{Program: "/bin/true", Argc: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Finish(evidence.SourceSupervisor, evidence.Destroyed{}); err != nil {
+		t.Fatal(err)
+	}
+	if r := check(t, verify.Verifier{Keys: trust(k, other)}, b.Bytes()); r.Verdict() != verify.Good || r.Events != 300 {
+		t.Fatalf("%+v", r)
+	}
+	lines := bytes.SplitAfter(b.Bytes(), []byte("\n"))
+	for _, i := range []int{0, 62, 63, 64, 65, 298} {
+		changed := slices.Clone(lines)
+		changed[i] = bytes.Replace(lines[i], []byte("/bin/true"), []byte("/bin/rule"), 1)
+		if r := check(t, verify.Verifier{Keys: trust(k)}, bytes.Join(changed, nil)); !r.Has(verify.Altered) || r.Findings[0].Line != i+1 {
+			t.Errorf("event %d changed: %+v", i+1, r.Findings)
+		}
+		// A bit of the signature, which is inside the base64 of the envelope inside that of the attribute.
+		at := bytes.Index(lines[i], []byte(`"dssematerial":"`)) + len(`"dssematerial":"`)
+		end := at + bytes.IndexByte(lines[i][at:], '"')
+		envelope, err := base64.StdEncoding.DecodeString(string(lines[i][at:end]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sig := bytes.Index(envelope, []byte(`"sig":"`)) + len(`"sig":"`)
+		envelope[sig+20] ^= 'A' ^ 'B' // another character, of base64 or none
+		changed[i] = slices.Concat(lines[i][:at], []byte(base64.StdEncoding.EncodeToString(envelope)), lines[i][end:])
+		if r := check(t, verify.Verifier{Keys: trust(k)}, bytes.Join(changed, nil)); r.Verdict() != verify.BadEvents || r.Findings[0].Line != i+1 {
+			t.Errorf("the signature of event %d changed: %+v", i+1, r.Findings)
+		}
+	}
+}
+
 // BenchmarkVerify verifies a run of a thousand events, and beside it signatures alone: what is left to gain.
 func BenchmarkVerify(b *testing.B) {
 	const n = 1000
@@ -113,10 +155,29 @@ func BenchmarkVerify(b *testing.B) {
 	})
 }
 
+// BenchmarkAppend makes, chains, signs and writes events: into nothing, and into the two files of a run that has a mirror.
 func BenchmarkAppend(b *testing.B) {
-	for name, signer := range map[string]evidence.Signer{"signed": newKey(b), "unsigned": nil} {
-		b.Run(name, func(b *testing.B) {
-			s := start(b, io.Discard, signer)
+	for _, c := range []struct {
+		name   string
+		signer evidence.Signer
+		files  bool
+	}{{"unsigned", nil, false}, {"signed", newKey(b), false}, {"signed, record and mirror", newKey(b), true}} {
+		b.Run(c.name, func(b *testing.B) {
+			outputs := []evidence.Output{{Name: "nothing", Sink: evidence.WriterSink(io.Discard)}}
+			if c.files {
+				dir := b.TempDir()
+				record, err := evidence.OpenFile(filepath.Join(dir, "events.jsonl"), 0o600)
+				if err != nil {
+					b.Fatal(err)
+				}
+				mirror, err := evidence.OpenShared(filepath.Join(dir, "mirror.jsonl"), 0o600)
+				if err != nil {
+					b.Fatal(err)
+				}
+				outputs = []evidence.Output{{Name: "run record", Sink: record}, {Name: "jsonl sink", Sink: mirror}}
+			}
+			s := startInto(b, c.signer, outputs...)
+			defer s.Close()
 			p := payloads()
 			b.ReportAllocs()
 			n, began := 0, processor()

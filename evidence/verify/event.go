@@ -130,7 +130,7 @@ func (e *event) attribute(name string) string {
 }
 
 // check verifies the signature, and that the event is what was signed. It returns no kind for a good event.
-func (e *event) check(trusted Keys) (Kind, string) {
+func (e *event) check(trusted *trusted) (Kind, string) {
 	if e.material == "" {
 		return Unsigned, "no dssematerial"
 	}
@@ -153,16 +153,16 @@ func (e *event) check(trusted Keys) (Kind, string) {
 	return kind, detail
 }
 
-func (e *event) signature(envelope material.Envelope, trusted Keys) (Kind, string) {
+func (e *event) signature(envelope material.Envelope, trusted *trusted) (Kind, string) {
 	pae := material.AppendPAE(nil, envelope.Payload)
 	known := false
 	for _, s := range envelope.Signatures {
-		key, ok := trusted[s.KeyID]
-		if !ok {
+		key := trusted.key(s.KeyID)
+		if key == nil {
 			continue
 		}
 		known = true
-		if keys.Verify(key, pae, s.Sig) {
+		if key.Verify(pae, s.Sig) {
 			e.keyID = s.KeyID
 			return "", ""
 		}
@@ -171,6 +171,22 @@ func (e *event) signature(envelope material.Envelope, trusted Keys) (Kind, strin
 		return UnknownKey, "signed with key " + printable(envelope.Signatures[0].KeyID)
 	}
 	return BadSignature, "the signature does not verify"
+}
+
+// trusted are the keys to trust, and what is known for verifying with those that were used.
+type trusted struct {
+	keys Keys
+	used map[string]*keys.Verifier
+}
+
+// key returns the key with an id; nil: it is not trusted.
+func (t *trusted) key(id string) *keys.Verifier {
+	v, ok := t.used[id]
+	if k, is := t.keys[id]; !ok && is {
+		v = keys.NewVerifier(k)
+		t.used[id] = v
+	}
+	return v
 }
 
 // compare computes the digests from the event and compares them with the signed ones.

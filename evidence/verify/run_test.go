@@ -59,10 +59,15 @@ func trust(list ...*keys.Key) verify.Keys {
 // start opens a signed stream into w.
 func start(t testing.TB, w io.Writer, s evidence.Signer) *evidence.Stream {
 	t.Helper()
+	return startInto(t, s, evidence.Output{Name: "memory", Sink: evidence.WriterSink(w)})
+}
+
+func startInto(t testing.TB, s evidence.Signer, outputs ...evidence.Output) *evidence.Stream {
+	t.Helper()
 	now := time.Date(2026, 11, 23, 9, 12, 33, 552743888, time.UTC)
 	stream, err := evidence.Open(evidence.Config{
 		Run: evidence.Run{ID: evidence.NewID(), CellID: "c", SpecID: "c", RunID: "run-local-001"}, Signer: s, Head: evidence.DocumentDigest([]byte(document)),
-		Outputs: []evidence.Output{{Name: "memory", Sink: evidence.WriterSink(w)}},
+		Outputs: outputs,
 		Now:     func() time.Time { now = now.Add(1_234_567); return now },
 	})
 	if err != nil {

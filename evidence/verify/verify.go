@@ -19,6 +19,7 @@ import (
 	"io"
 
 	"cellos.io/cellos/evidence"
+	"cellos.io/cellos/evidence/keys"
 	"cellos.io/cellos/evidence/lines"
 )
 
@@ -49,7 +50,7 @@ type Verifier struct {
 
 // Verify reads a stream to its end.
 func (v Verifier) Verify(r io.Reader) (Report, error) {
-	s := state{v: v, next: 1}
+	s := state{v: v, next: 1, trusted: trusted{v.Keys, map[string]*keys.Verifier{}}}
 	in := lines.NewReader(r, evidence.MaxLine)
 	for {
 		line, err := in.Next()
@@ -74,7 +75,8 @@ type state struct {
 	v      Verifier
 	report Report
 	chain
-	next uint64 // the sequence that is due
+	trusted trusted
+	next    uint64 // the sequence that is due
 }
 
 // torn handles what follows the last line feed: an event whose line feed alone is missing, or the beginning of one that
@@ -102,7 +104,7 @@ func (s *state) line(number int, line []byte) {
 	}
 	s.report.Lines++
 	at := Finding{Line: number, Sequence: e.sequence, ID: e.core.ID, Type: e.core.Type}
-	kind, detail := e.check(s.v.Keys)
+	kind, detail := e.check(&s.trusted)
 	if kind != "" {
 		at.Kind, at.Detail = kind, detail
 		s.report.add(at)
