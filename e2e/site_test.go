@@ -42,6 +42,7 @@ type site struct {
 	hosts []string // that the cleartext server was asked for
 	asked []string // names that the DNS was asked for
 	zone  map[string][]netip.Addr
+	ttl   map[string]uint32 // of a name's addresses; 1 s where it says nothing
 }
 
 func newSite(t *testing.T) *site {
@@ -171,13 +172,14 @@ func (s *site) serveDNS() {
 			s.mu.Lock()
 			s.asked = append(s.asked, name)
 			addrs, ok := s.zone[name]
+			ttl := max(1, s.ttl[name])
 			s.mu.Unlock()
 			r := dnsmessage.Message{Header: dnsmessage.Header{ID: m.ID, Response: true}, Questions: m.Questions}
 			if !ok {
 				r.RCode = dnsmessage.RCodeNameError
 			}
 			for _, a := range addrs {
-				h := dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: 1}
+				h := dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: ttl}
 				switch {
 				case a.Is4() && q.Type == dnsmessage.TypeA:
 					r.Answers = append(r.Answers, dnsmessage.Resource{Header: h, Body: &dnsmessage.AResource{A: a.As4()}})

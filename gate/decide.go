@@ -32,6 +32,7 @@ type lead struct {
 	addrs   []netip.Addr
 	until   time.Time
 	history []netip.Addr
+	seen    bool // it led somewhere, or nowhere, before
 }
 
 // candidates returns the addresses that a connection to a target may be dialled to. The error is a refusal.
@@ -155,23 +156,17 @@ func (g *Gate) rebind(name, resolver string, addrs []netip.Addr, l *lead) []neti
 		g.journal.append(evidence.SourceSupervisor, ev)
 		surplus = novel[max(0, min(len(novel), p.Novel-before)):]
 	}
-	drop := map[netip.Addr]bool{}
-	for _, a := range violating {
-		drop[a] = true
+	if !p.RejectNovel {
+		return addrs
 	}
-	for _, a := range surplus {
-		drop[a] = drop[a] || p.RejectNovel
-	}
-	kept := addrs
-	if p.RejectNovel {
-		kept = nil
-		for _, a := range addrs {
-			if !drop[a] {
-				kept = append(kept, a)
-				continue
-			}
+	var kept []netip.Addr
+	for _, a := range addrs {
+		switch {
+		case slices.Contains(violating, a):
 			ev.Rejected, ev.NovelIP = true, a.String()
 			g.journal.append(evidence.SourceSupervisor, ev)
+		case !slices.Contains(surplus, a): // that there is one too many is what the event above says
+			kept = append(kept, a)
 		}
 	}
 	return kept
@@ -192,7 +187,9 @@ func (g *Gate) drift(name, resolver string, addrs []netip.Addr, l *lead, ttl tim
 			l.history = append(l.history, a)
 		}
 	}
-	if slices.Equal(was, is) || !g.cfg.Drift {
+	same := l.seen && slices.Equal(was, is)
+	l.seen = true
+	if same || !g.cfg.Drift {
 		return
 	}
 	missing := func(in, from []string) (list []string) {

@@ -158,7 +158,12 @@ func (g *Gate) Open(link Link, rec Recorder) error {
 }
 
 // Release lets granted connections pass.
-func (g *Gate) Release() { g.released.Store(true) }
+func (g *Gate) Release() {
+	if g.released.Swap(true) || g.cfg.Every == 0 {
+		return
+	}
+	go g.refresh(g.cfg.Every)
+}
 
 // fail says that the gate cannot go on. It lets nothing more pass.
 func (g *Gate) fail(err error) {

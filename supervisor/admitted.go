@@ -14,6 +14,7 @@ import (
 type Admitted struct {
 	Before      []evidence.Payload // events that come first
 	Names       []evidence.Payload // events that follow what is declared about the network
+	Resolved    []evidence.Payload // events that follow the declared rules, one each; nil: none
 	Profile     string             // deployment profile; "" if there is none
 	Missing     []string           // layers that the host lacks and the profile lets go
 	CompatAllow []string           // what was let pass
@@ -43,6 +44,9 @@ func (l *life) declared(digest string) []evidence.Payload {
 			DecisionID: evidence.NewID(), Allow: true, SNIHost: r.Host, PolicyDigest: digest, KeysetID: l.Trust.KeysetID, IssuerKid: l.Trust.L7Kid,
 			ReasonCode: "egress_declared_allowlist", RuleRef: fmt.Sprintf("authority.egressRules[%d]", i),
 		})
+		if i < len(l.Admitted.Resolved) {
+			list = append(list, l.Admitted.Resolved[i])
+		}
 	}
 	return list
 }

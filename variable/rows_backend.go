@@ -2,10 +2,10 @@ package variable
 
 func network() []Row {
 	return []Row{
-		row(ResolveEgressDNS, "off", "supervise", "look up declared hosts before the run, and write what they are", notYet),
-		row(DNSAuthorityRefresh, "off", "supervise", "ask the declared resolvers before the run", notYet),
-		row(DNSAuthorityContinuous, "off", "supervise", "and go on asking; needs the one before", notYet),
-		row(DNSAuthorityTick, "60", "supervise", "seconds between questions", notYet, between(5, 1<<31)),
+		row(ResolveEgressDNS, "off", "supervise", "look up declared hosts before the run, and write what they are"),
+		row(DNSAuthorityRefresh, "off", "supervise", "ask the declared resolvers for the document's names before the run, and write what changed; needs refreshPolicy"),
+		row(DNSAuthorityContinuous, "off", "supervise", "and go on asking while it runs; needs the one before"),
+		row(DNSAuthorityTick, "60", "supervise", "seconds between questions; where it is not set, minTtlSeconds if that is less", between(5, 1<<31)),
 		row(DNSProxy, "off", "supervise", "names are always decided where a rule grants something", nothing),
 		row(DNSProxyUpstream, "", "supervise", "IP:PORT that questions go to"),
 		row(DNSUpstreamProtocol, "the document's", "supervise", "do53-udp, do53-tcp, dot or doh"),

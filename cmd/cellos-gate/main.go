@@ -44,11 +44,26 @@ func run(args []string, out io.Writer) error {
 		return errors.New("cellos-gate is started by cellos, which speaks on descriptor 3")
 	}
 	m, files, err := conn.Receive()
-	if err != nil || m.Kind != wire.Open || m.Config == nil {
+	if err != nil || m.Config == nil {
 		return nil // the run was refused before there was a cell
 	}
 	s := &server{conn: conn, recorder: newRecorder(conn)}
-	g, err := s.open(m, files)
+	c, err := s.config(m)
+	if err != nil {
+		return err
+	}
+	g := gate.New(c)
+	if m.Kind == wire.Ask && m.Question != nil {
+		go func() {
+			text := ""
+			if err := g.Ask(*m.Question, s.recorder); err != nil {
+				text = err.Error()
+			}
+			conn.Send(wire.Message{Kind: wire.Ready, Error: text})
+		}()
+		return s.serve(g)
+	}
+	err = s.open(g, m, files)
 	text := ""
 	if err != nil {
 		text = err.Error()
@@ -74,21 +89,26 @@ type server struct {
 	refused []wire.Refused
 }
 
-// open makes the gate of what the supervisor sent.
-func (s *server) open(m wire.Message, files []*os.File) (*gate.Gate, error) {
+// config is the gate's configuration: what the supervisor sent, and what this host is.
+func (s *server) config(m wire.Message) (gate.Config, error) {
 	c := gate.Config{Config: *m.Config, Denied: s.denied}
 	if len(c.Servers) == 0 {
 		c.Servers, c.Hosts = resolve.ParseConf(hostFile("/etc/resolv.conf")), resolve.ParseHosts(hostFile("/etc/hosts"))
 	}
 	all, err := net.InterfaceAddrs()
 	if err != nil {
-		return nil, fmt.Errorf("listing the host's addresses, which no name may lead to: %w", err)
+		return c, fmt.Errorf("listing the host's addresses, which no name may lead to: %w", err)
 	}
 	for _, a := range all {
 		if p, err := netip.ParsePrefix(a.String()); err == nil {
 			c.Own = append(c.Own, p.Addr())
 		}
 	}
+	return c, nil
+}
+
+// open has a gate serve the link that the supervisor sent.
+func (s *server) open(g *gate.Gate, m wire.Message, files []*os.File) error {
 	l := gate.Link{Ethernet: m.Ethernet}
 	if m.Device && len(files) > 0 {
 		l.Device, files = files[0], files[1:]
@@ -102,12 +122,11 @@ func (s *server) open(m wire.Message, files []*os.File) (*gate.Gate, error) {
 		} else if t, err := net.FileListener(f); err == nil {
 			l.TCP = append(l.TCP, t)
 		} else {
-			return nil, fmt.Errorf("serving names on a socket of the cell: %w", err)
+			return fmt.Errorf("serving names on a socket of the cell: %w", err)
 		}
 		f.Close()
 	}
-	g := gate.New(c)
-	return g, g.Open(l, s.recorder)
+	return g.Open(l, s.recorder)
 }
 
 // hostFile reads a file that a host need not have.

@@ -11,14 +11,12 @@ import (
 
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/cell"
-	"cellos.io/cellos/document"
 	"cellos.io/cellos/evidence"
 	"cellos.io/cellos/gate/address"
 	"cellos.io/cellos/gate/remote"
 	"cellos.io/cellos/gate/wire"
 	"cellos.io/cellos/plan"
 	"cellos.io/cellos/supervisor"
-	"cellos.io/cellos/variable"
 )
 
 // A network is the gate of a run, and what is told of it on the terminal.
@@ -31,9 +29,34 @@ type network struct {
 
 var _ supervisor.Network = (*network)(nil)
 
-// newNetwork starts the gate of a plan; nil if the plan has none. Vars are the
-// operator's variables of the drop-in; nil: none count.
-func newNetwork(a *authority.Authority, p *plan.Plan, doc *document.Document, trust supervisor.Trust, vars *variable.Env, adhoc, watch bool, ui *console) (*network, error) {
+// gateConfig is what the gate of a plan enforces.
+func (a *asked) gateConfig(auth *authority.Authority, p *plan.Plan, trust supervisor.Trust) (wire.Config, error) {
+	c := wire.Config{
+		Rules: auth.Network, Names: auth.Names, Cell: plan.CellAddress(), Cell6: plan.CellAddress6(), Gate: plan.GateAddress(), StandIns: plan.StandIns(), MTU: p.Network.MTU,
+		Trust: evidence.Trust{KeysetID: trust.KeysetID, IssuerKid: trust.ResolverKid, PolicyDigest: a.doc.CanonicalDigest()},
+		L7Kid: trust.L7Kid,
+	}
+	if d := a.doc.Spec.Authority.DNSAuthority; d != nil {
+		c.Drift = d.RefreshPolicy != nil && (d.RefreshPolicy.Strategy == nil || *d.RefreshPolicy.Strategy != "manual")
+	}
+	_, c.Every = a.refreshed()
+	for _, r := range auth.Names.Resolvers {
+		c.Servers = append(c.Servers, wire.Server{ID: r.ID, Transport: wire.Transport(r.Protocol), Endpoint: r.Endpoint})
+	}
+	if vars := a.operatorVars(); vars != nil {
+		list, err := upstream(*vars, auth.Names.Resolvers)
+		if err != nil {
+			return c, err
+		}
+		if len(list) > 0 {
+			c.Servers = list
+		}
+	}
+	return c, nil
+}
+
+// newNetwork starts the gate of a plan; nil if the plan has none.
+func newNetwork(c wire.Config, p *plan.Plan, adhoc, watch bool, ui *console) (*network, error) {
 	if !p.Network.Device && len(p.Network.Sockets) == 0 {
 		return nil, nil
 	}
@@ -42,26 +65,6 @@ func newNetwork(a *authority.Authority, p *plan.Plan, doc *document.Document, tr
 		return nil, err
 	}
 	n := &network{adhoc: adhoc, watch: watch, ui: ui}
-	c := wire.Config{
-		Rules: a.Network, Names: a.Names, Cell: plan.CellAddress(), Cell6: plan.CellAddress6(), Gate: plan.GateAddress(), StandIns: plan.StandIns(), MTU: p.Network.MTU,
-		Trust: evidence.Trust{KeysetID: trust.KeysetID, IssuerKid: trust.ResolverKid, PolicyDigest: doc.CanonicalDigest()},
-		L7Kid: trust.L7Kid,
-	}
-	if d := doc.Spec.Authority.DNSAuthority; d != nil {
-		c.Drift = d.RefreshPolicy != nil && (d.RefreshPolicy.Strategy == nil || *d.RefreshPolicy.Strategy != "manual")
-	}
-	for _, r := range a.Names.Resolvers {
-		c.Servers = append(c.Servers, wire.Server{ID: r.ID, Transport: wire.Transport(r.Protocol), Endpoint: r.Endpoint})
-	}
-	if vars != nil {
-		list, err := upstream(*vars, a.Names.Resolvers)
-		if err != nil {
-			return nil, err
-		}
-		if len(list) > 0 {
-			c.Servers = list
-		}
-	}
 	n.gate, err = remote.Start(program, c, n.denied)
 	return n, err
 }

@@ -175,7 +175,14 @@ func (a *asked) run(env environment, ui *console, runID string) error {
 	if carried != nil {
 		run.Exports = carried
 	}
-	gated, err := newNetwork(auth, p, a.doc, run.Trust, a.operatorVars(), a.name == "", a.watch, ui)
+	config, err := a.gateConfig(auth, p, run.Trust)
+	if err == nil {
+		err = a.askFirst(config, &run.Admitted)
+	}
+	if err != nil {
+		return failure{exitRefused, []error{err}}
+	}
+	gated, err := newNetwork(config, p, a.name == "", a.watch, ui)
 	if err != nil {
 		return failure{exitRefused, []error{err}}
 	}

@@ -27,7 +27,7 @@ func kinds() []kind {
 	return []kind{
 		kindOf[evidence.FlowDecision]("flow"), kindOf[evidence.L7EgressDecision]("name"), kindOf[evidence.DNSQuery]("dnsQuery"),
 		kindOf[evidence.QueryPermitted]("queryPermitted"), kindOf[evidence.QueryRefused]("queryRefused"),
-		kindOf[evidence.Drift]("drift"), kindOf[evidence.Rebind]("rebind"), kindOf[evidence.Gap]("gap"), kindOf[evidence.NetworkUse]("use"),
+		kindOf[evidence.DNSResolution]("resolution"), kindOf[evidence.Drift]("drift"), kindOf[evidence.Rebind]("rebind"), kindOf[evidence.Gap]("gap"), kindOf[evidence.NetworkUse]("use"),
 	}
 }
 

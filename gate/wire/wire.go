@@ -27,6 +27,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/evidence"
@@ -47,6 +48,7 @@ type Config struct {
 	Trust evidence.Trust // of the events about names
 	L7Kid string         // issuer of the decisions on names in connections
 	Drift bool           // write when a name leads to other addresses than before
+	Every time.Duration  // ask for the names that often while the cell runs, and write what changed; 0: only connections ask
 }
 
 // A Transport carries a question to a server.
@@ -79,8 +81,15 @@ type Refused struct {
 	Count  int64
 }
 
+// A Question is put before there is a cell; its answers are events.
+type Question struct {
+	Hosts   bool // where the rules' hosts lead to, one event for each rule
+	Refresh bool // the document's names, once, as Config.Every does
+}
+
 // Kinds of messages.
 const (
+	Ask     = "ask" // in place of Open; events and Ready come back
 	Open    = "open"
 	Ready   = "ready"
 	Release = "release"
@@ -96,7 +105,8 @@ const (
 // A Message is one message; which members it has depends on its kind.
 type Message struct {
 	Kind     string
-	Config   *Config              `json:",omitempty"` // Open
+	Config   *Config              `json:",omitempty"` // Open, Ask
+	Question *Question            `json:",omitempty"` // Ask
 	Ethernet bool                 `json:",omitempty"` // Open: the device has frames
 	Device   bool                 `json:",omitempty"` // Open: the first descriptor is a device
 	Ring     bool                 `json:",omitempty"` // Open: the last descriptor is the file of what is written ahead
