@@ -35,10 +35,10 @@ func backendFlag(to *string) func(string) error {
 	}
 }
 
-// choose returns the backend that was asked for: by --backend, else by CELLOS_CELL_BACKEND, else cells of Linux processes. A name that is
+// choose returns the backend that was asked for: name, of --backend, else by CELLOS_CELL_BACKEND, else cells of Linux processes. A name that is
 // not known is an error, and never another backend.
-func (a *asked) choose(env environment) (chosen, error) {
-	name, strict := a.backend, false
+func choose(name string, env environment) (chosen, error) {
+	strict := false
 	if name == "" {
 		word, err := env.vars.Word(variable.CellBackend)
 		if err != nil {

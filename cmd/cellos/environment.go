@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"cellos.io/cellos/evidence/keys"
 	"cellos.io/cellos/evidence/record"
 	"cellos.io/cellos/variable"
 )
@@ -26,6 +27,15 @@ type environment struct {
 // stateDir is where the records are.
 func stateDir(env environment) (string, error) {
 	return record.StateDir(env.getenv, os.Geteuid(), env.vars.TempDir())
+}
+
+// private are the folders in which cellos keeps what no command may touch.
+func private(env environment) []string {
+	state, err := stateDir(env)
+	if err != nil {
+		return nil // a run is refused for that; explain has no record to keep
+	}
+	return []string{state, keys.Dir(env.getenv, state)}
 }
 
 func writeJSON(w io.Writer, v any) error {

@@ -43,7 +43,7 @@ func explainCommand(args []string, env environment, ui *console) error {
 	}
 	defer a.close()
 	a.backend = backend
-	to, err := a.choose(env)
+	to, err := choose(a.backend, env)
 	if err != nil {
 		return refusal(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/cell"
 	"cellos.io/cellos/document"
-	"cellos.io/cellos/evidence/keys"
 	"cellos.io/cellos/host"
 	"cellos.io/cellos/plan"
 	"cellos.io/cellos/supervisor"
@@ -159,15 +158,6 @@ func (a *asked) close() {
 	if a.release != nil {
 		a.release()
 	}
-}
-
-// private are the folders in which cellos keeps what no command may touch.
-func private(env environment) []string {
-	state, err := stateDir(env)
-	if err != nil {
-		return nil // a run is refused for that; explain has no record to keep
-	}
-	return []string{state, keys.Dir(env.getenv, state)}
 }
 
 // refused puts refusals into the words of whoever asked: fields of a document, or flags.

@@ -110,7 +110,7 @@ func runCommand(args []string, env environment, ui *console) error {
 
 // run lives the run and tells the person what went wrong.
 func (a *asked) run(env environment, ui *console, runID string) error {
-	to, err := a.choose(env)
+	to, err := choose(a.backend, env)
 	if err != nil {
 		return refusal(err)
 	}
