@@ -52,6 +52,7 @@ type machineCell struct {
 	started      time.Time
 	changed      *unpacker
 
+	left   chan struct{}    // closed when the monitor has ended
 	events chan guest.Event // what the guest said, but for its streams; room for all that it can say
 	heard  error            // why listening ended; read after over
 	over   chan struct{}    // closed when listening has ended
@@ -148,6 +149,7 @@ func (c *machineCell) connect(conn net.Conn) {
 
 // watch notices the end of the monitor, and tells whoever waits for it to start.
 func (c *machineCell) watch(tell context.CancelCauseFunc) {
+	defer close(c.left)
 	o, err := c.monitor.Wait()
 	c.mu.Lock()
 	c.gone = true

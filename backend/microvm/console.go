@@ -38,6 +38,14 @@ func watchConsole(f *os.File) *console {
 	return k
 }
 
+// over is closed when nothing more is printed; nil, on which nobody should wait without a bound, where there is no console.
+func (k *console) over() <-chan struct{} {
+	if k == nil {
+		return nil
+	}
+	return k.done
+}
+
 func (k *console) text() string {
 	if k == nil {
 		return ""

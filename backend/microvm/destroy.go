@@ -2,7 +2,11 @@
 
 package microvm
 
-import "cellos.io/cellos/cell"
+import (
+	"errors"
+
+	"cellos.io/cellos/cell"
+)
 
 // Destroy ends the machine with its monitor.
 func (c *machineCell) Destroy() cell.Residue {
@@ -17,6 +21,9 @@ func (c *machineCell) Destroy() cell.Residue {
 		if conn != nil {
 			conn.Close()
 		}
+		closeAll(c.in)
+		c.closeOutputs() // nobody waits for their reader any more
+		c.export.end(errors.New("the cell is being destroyed"))
 		if c.host != nil {
 			<-c.over
 		}
@@ -33,9 +40,8 @@ func (c *machineCell) Destroy() cell.Residue {
 			}
 			<-c.served
 		}
-		closeAll(c.in, c.kernel)
+		closeAll(c.kernel)
 		c.terminal.close()
-		c.closeOutputs()
 		for _, img := range c.images {
 			if c.view == nil || img != c.view.Image {
 				img.Close()

@@ -4,6 +4,7 @@ package microvm
 
 import (
 	"cellos.io/cellos/guest"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -11,6 +12,9 @@ import (
 	"syscall"
 	"time"
 )
+
+// endTime is how long a monitor whose sockets are closed is waited for before an error is told without its last words.
+const endTime = 10 * time.Second
 
 // explain says why the guest was heard no more.
 func (c *machineCell) explain(err error) error {
@@ -29,10 +33,12 @@ func (c *machineCell) explain(err error) error {
 		return err
 	}
 	// The monitor ends a moment after its sockets do.
-	if c.console != nil {
+	patience, cancel := context.WithTimeout(context.Background(), endTime)
+	defer cancel()
+	for _, done := range []<-chan struct{}{c.console.over(), c.left} {
 		select {
-		case <-c.console.done:
-		case <-time.After(2 * time.Second):
+		case <-done:
+		case <-patience.Done():
 		}
 	}
 	c.mu.Lock()

@@ -36,11 +36,16 @@ func (c *machineCell) Open(name string) (fs.File, error) {
 	}
 	r, w := io.Pipe()
 	answer, err := c.export.ask(w)
-	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", name, c.explain(err))
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		<-c.over
+		err = c.explain(c.heard)
+	} else if err == nil {
+		if err = c.host.Export(name); err != nil {
+			err = c.explain(err)
+		}
 	}
-	if err := c.host.Export(name); err != nil {
-		return nil, fmt.Errorf("opening %s: %w", name, c.explain(err))
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", name, err)
 	}
 	select {
 	case f := <-answer:
@@ -48,7 +53,7 @@ func (c *machineCell) Open(name string) (fs.File, error) {
 			// It says what it was doing, as the host does.
 			return nil, fmt.Errorf("the guest says: %s", f.Error)
 		}
-		return &guestFile{PipeReader: r, info: fileInfo{path.Base(name), f}}, nil
+		return &guestFile{r, fileInfo{path.Base(name), f}, c}, nil
 	case <-c.over:
 		return nil, fmt.Errorf("opening %s: %w", name, c.explain(c.heard))
 	}
@@ -72,19 +77,22 @@ func (x *export) ask(to *io.PipeWriter) (<-chan guest.File, error) {
 func (x *export) hear(e guest.Event) {
 	x.mu.Lock()
 	file, data := x.file, x.data
-	over := e.Type == guest.TypeData && e.Last || e.Type == guest.TypeFile && e.File.Error != ""
-	if over {
-		x.data = nil
-	}
 	x.file = nil
 	x.mu.Unlock()
-	if e.Type == guest.TypeFile {
-		file <- e.File // has room
-		return
+	over := e.Type == guest.TypeFile && e.File.Error != ""
+	if e.Type == guest.TypeData {
+		data.Write(e.Data) // a reader that is gone takes nothing, and the rest comes to an end
+		if over = e.Last; over {
+			data.Close()
+		}
 	}
-	data.Write(e.Data) // a reader that is gone takes nothing, and the rest comes to an end
-	if e.Last {
-		data.Close()
+	if over {
+		x.mu.Lock()
+		x.data = nil
+		x.mu.Unlock()
+	}
+	if file != nil {
+		file <- e.File // has room
 	}
 }
 
@@ -102,6 +110,17 @@ func (x *export) end(err error) {
 type guestFile struct {
 	*io.PipeReader
 	info fileInfo
+	cell *machineCell
+}
+
+// Read reads. An end before the file's says why the guest was heard no more.
+func (f *guestFile) Read(b []byte) (int, error) {
+	n, err := f.PipeReader.Read(b)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		<-f.cell.over
+		err = fmt.Errorf("reading %s: %w", f.info.name, f.cell.explain(f.cell.heard))
+	}
+	return n, err
 }
 
 func (f *guestFile) Stat() (fs.FileInfo, error) { return f.info, nil }

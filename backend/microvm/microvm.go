@@ -27,6 +27,7 @@ type Backend struct {
 	Program  string    // the first process of a guest: cellos itself, built for the guest's architecture
 	Manifest *Manifest // nil: what boots is not compared with anything
 	Facts    plan.Guest
+	Boot     time.Duration                         // how long a guest may take to greet, and to do each thing that comes before the command; 0: two minutes
 	Silence  time.Duration                         // how long a guest may not answer while its command runs; 0: two minutes
 	Phase    func(name string, took time.Duration) // told of each phase of a start; nil: nobody
 }
@@ -43,7 +44,14 @@ const (
 const maxEvents = 5
 
 // StartTime is how long a start may take as a whole.
-func (Backend) StartTime() time.Duration { return bootTime + imageTime }
+func (b Backend) StartTime() time.Duration { return b.bootTime() + imageTime }
+
+func (b Backend) bootTime() time.Duration {
+	if b.Boot != 0 {
+		return b.Boot
+	}
+	return bootTime
+}
 
 func (b Backend) phase(name string, since time.Time) time.Time {
 	now := time.Now()
@@ -77,18 +85,18 @@ func (b Backend) newCell(p *plan.Plan) *machineCell {
 	if silence == 0 {
 		silence = 2 * time.Minute
 	}
-	return &machineCell{plan: p, events: make(chan guest.Event, maxEvents), over: make(chan struct{}), backend: b, life: newWatchdog(silence)}
+	return &machineCell{plan: p, events: make(chan guest.Event, maxEvents), over: make(chan struct{}), left: make(chan struct{}), backend: b, life: newWatchdog(silence)}
 }
 
 // bounded is a context for what the guest has to do now.
 func (b Backend) bounded(ctx context.Context, what string) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, bootTime, &EndError{Reason: "guest_hang", Text: fmt.Sprintf("the guest %s within %v", what, bootTime)})
+	return context.WithTimeoutCause(ctx, b.bootTime(), &EndError{Reason: "guest_hang", Text: fmt.Sprintf("the guest %s within %v", what, b.bootTime())})
 }
 
 // start puts the monitor into its cell, and waits for the guest's greeting.
 func (c *machineCell) start(ctx context.Context, b Backend, s cell.Streams) error {
 	at := time.Now()
-	ctx, cancel := context.WithTimeoutCause(ctx, bootTime, &EndError{Reason: "boot_failed", Text: fmt.Sprintf("the guest said nothing for %v", bootTime)})
+	ctx, cancel := context.WithTimeoutCause(ctx, b.bootTime(), &EndError{Reason: "boot_failed", Text: fmt.Sprintf("the guest said nothing for %v", b.bootTime())})
 	defer cancel()
 	m := planned(c.plan)
 	m.Kernel, m.Initrd = "/vm/kernel", "/vm/initrd"

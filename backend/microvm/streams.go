@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"syscall"
 )
 
 // streams takes copies.
@@ -25,16 +26,34 @@ func (c *machineCell) streams(s cell.Streams) error {
 		if x.from == nil || x.to == &c.err && same {
 			continue
 		}
-		fd, err := sysabi.DupAbove(int(x.from.Fd()), 3)
-		if err != nil {
+		var err error
+		if *x.to, err = copied(x.from, x.to == &c.in); err != nil {
 			return fmt.Errorf("taking over the standard streams: %w", err)
 		}
-		*x.to = os.NewFile(uintptr(fd), x.from.Name())
 	}
 	if same {
 		c.err = c.out
 	}
 	return nil
+}
+
+// copied is a stream of ours. A pipe is opened anew, so that waiting for its other end can be called off, which the flag of a descriptor
+// that is merely duplicated would do to its owner as well.
+func copied(f *os.File, input bool) (*os.File, error) {
+	if fi, err := f.Stat(); err == nil && fi.Mode()&os.ModeNamedPipe != 0 {
+		how := os.O_WRONLY
+		if input {
+			how = os.O_RDONLY
+		}
+		if own, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), how|syscall.O_NONBLOCK, 0); err == nil {
+			return own, nil
+		}
+	}
+	fd, err := sysabi.DupAbove(int(f.Fd()), 3)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
 // closeOutputs gives the copies of the outputs back. Closing twice is no error.

@@ -24,6 +24,7 @@ import (
 const (
 	maxChanges = 100_000 // paths
 	maxDepth   = 256     // folders within folders
+	maxPadding = 10_240  // bytes behind the end of an archive: a record of tar(5)
 )
 
 // An unpacker writes what a guest sends back into a folder in the form that package overlay reads. The guest chose every name and every
@@ -56,7 +57,13 @@ func newUnpacker(p *plan.Plan, in *os.File, ids plan.IDs) *unpacker {
 	u.pipe = w
 	go func() {
 		err := sysabi.FilesAs(ids.HostUID, ids.HostGID, func() error { return unpack(path, r, int64(p.Limits.Scratch)) })
-		io.Copy(io.Discard, r) // the guest need not wait for what is not wanted
+		if err == nil {
+			err = padding(r)
+		}
+		if err != nil {
+			err = fmt.Errorf("reading what the guest changed: %w", err)
+		}
+		r.CloseWithError(err) // what comes now is refused
 		u.done <- err
 	}()
 	return u
@@ -77,10 +84,16 @@ func (u *unpacker) add(b []byte, last bool) error {
 		return nil
 	}
 	u.pipe.Close()
-	if err := <-u.done; err != nil {
-		return fmt.Errorf("reading what the guest changed: %w", err)
+	return <-u.done
+}
+
+// padding reads what stands behind an archive.
+func padding(r io.Reader) error {
+	n, err := io.Copy(io.Discard, io.LimitReader(r, maxPadding+1))
+	if err == nil && n > maxPadding {
+		err = &EndError{Reason: "protocol", Text: "the guest sends more than an archive of changes"}
 	}
-	return nil
+	return err
 }
 
 // close lets the folder go.
