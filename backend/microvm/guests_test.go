@@ -97,11 +97,16 @@ var fakes = map[string]func(*liar){
 		l.say(guest.TypeChanges, append([]byte{1}, b.Bytes()...))
 		forever()
 	},
-	"sends a file that nobody wants": func(l *liar) { ended(l); l.json(guest.TypeFile, `{"size":1,"mode":0}`); forever() },
-	"sends more of a file":           func(l *liar) { exporting(l, 3); l.say(guest.TypeData, []byte("\x00data")); forever() },
-	"sends less of a file":           func(l *liar) { exporting(l, 5); l.say(guest.TypeData, []byte("\x01data")); forever() },
-	"ends within a file":             func(l *liar) { exporting(l, 5); l.say(guest.TypeData, []byte("\x00data")); os.Exit(0) },
-	"hangs within a file":            func(l *liar) { exporting(l, 5); l.say(guest.TypeData, []byte("\x00data")); forever() },
+	"sends a file that nobody wants": func(l *liar) {
+		ended(l)
+		l.json(guest.TypeFile, `{"size":1,"mode":0}`)
+		l.json(guest.TypeFile, `{"size":1,"mode":0}`)
+		forever()
+	},
+	"sends more of a file": func(l *liar) { exporting(l, 3); l.say(guest.TypeData, []byte("\x00data")); forever() },
+	"sends less of a file": func(l *liar) { exporting(l, 5); l.say(guest.TypeData, []byte("\x01data")); forever() },
+	"ends within a file":   func(l *liar) { exporting(l, 5); l.say(guest.TypeData, []byte("\x00data")); os.Exit(0) },
+	"hangs within a file":  func(l *liar) { exporting(l, 5); l.say(guest.TypeData, []byte("\x00data")); forever() },
 }
 
 // ended is the end of a command that changed nothing.
@@ -163,19 +168,19 @@ func TestBadGuests(t *testing.T) {
 		boot, silence      time.Duration
 	}{
 		{name: "nothing is wrong"},
-		{name: "says nothing at all", reason: "boot_failed", text: "the guest said nothing for 10s", boot: 10 * time.Second},
+		{name: "says nothing at all", reason: "boot_failed", text: "the guest said nothing for 5s", boot: 5 * time.Second},
 		{name: "ends before it says a word", reason: "vmm_exited", text: "the monitor ended with status 1; it printed: no such machine"},
 		{name: "is another kernel", reason: "boot_failed", text: "not what the plan was made for"},
 		{name: "speaks another protocol", reason: "protocol", text: "it speaks protocol 1"},
 		{name: "speaks of another protocol", reason: "protocol", text: "a frame of"},
 		{name: "promises a gigabyte", reason: "protocol", text: "a frame of 1073741824 bytes"},
-		{name: "promises and does not send", reason: "boot_failed", text: "said nothing", boot: 10 * time.Second},
+		{name: "promises and does not send", reason: "boot_failed", text: "said nothing", boot: 5 * time.Second},
 		{name: "sends half a greeting", reason: "vmm_exited"},
 		{name: "ends after its greeting", reason: "vmm_exited"},
-		{name: "builds nothing", reason: "guest_hang", text: "built no cell within", boot: 10 * time.Second},
+		{name: "builds nothing", reason: "guest_hang", text: "built no cell within", boot: 5 * time.Second},
 		{name: "cannot build", reason: "guest_error", text: "no?drive?[2J"},
 		{name: "admits a hole", text: "a hole"},
-		{name: "does not start", reason: "guest_hang", text: "did not start the command within", boot: 10 * time.Second},
+		{name: "does not start", reason: "guest_hang", text: "did not start the command within", boot: 5 * time.Second},
 		{name: "ends when it is released", reason: "vmm_exited"},
 		{name: "ends while the command runs", reason: "vmm_exited"},
 		{name: "hangs", reason: "guest_hang", text: "has not answered for 300ms", silence: short},
