@@ -63,10 +63,16 @@ type mistake struct{ text, hint string }
 func (m mistake) Error() string { return m.text }
 func (m mistake) Hint() string  { return m.hint }
 
+// about says what the mistake is about.
+func (m mistake) about(what string) mistake {
+	m.text = what + ": " + m.text
+	return m
+}
+
 // at names the command that the mistake was made in.
 func (m mistake) at(command string) error {
 	if command != "" {
-		m.text = command + ": " + m.text
+		m = m.about(command)
 	}
 	return failure{exitUsage, []error{m}}
 }

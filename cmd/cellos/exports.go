@@ -87,7 +87,7 @@ func exports(doc *document.Document, durable bool, env environment) (*runExports
 func inExport(from string, err error) error {
 	var m mistake
 	if errors.As(err, &m) {
-		return mistake{from + ": " + m.text, m.hint}
+		return m.about(from)
 	}
 	return fmt.Errorf("%s: %w", from, err)
 }
