@@ -3,7 +3,6 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -235,8 +234,5 @@ func (p *planner) sandboxDemands() {
 	p.sandboxNetworkDemands()
 	if p.a.Watch != authority.WatchNone {
 		p.refuse("spec.run.seccomp.reportRefusals", "reporting refused system calls: gVisor does not tell the supervisor of them", "leave it out, or use the process backend")
-	}
-	if strings.Contains(p.a.Syscalls, "debug") {
-		p.refuse("spec.run.seccomp.profile", "the profile "+p.a.Syscalls+": ptrace in gVisor is not measured", "use hardened, or the process backend")
 	}
 }
