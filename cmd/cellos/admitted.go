@@ -12,12 +12,6 @@ import (
 	"cellos.io/cellos/variable"
 )
 
-// with returns the environment with other variables.
-func (env environment) with(vars variable.Env) environment {
-	env.vars, env.getenv, env.environ = vars, vars.Raw, vars.Environ
-	return env
-}
-
 // trustIDs are the names that the events about names carry.
 func trustIDs(vars variable.Env) supervisor.Trust {
 	or := func(n variable.Text, standard string) string {

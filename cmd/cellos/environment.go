@@ -24,6 +24,12 @@ type environment struct {
 	getwd        func() (string, error)
 }
 
+// with returns the environment with other variables.
+func (env environment) with(vars variable.Env) environment {
+	env.vars, env.getenv, env.environ = vars, vars.Raw, vars.Environ
+	return env
+}
+
 // stateDir is where the records are.
 func stateDir(env environment) (string, error) {
 	return record.StateDir(env.getenv, os.Geteuid(), env.vars.TempDir())
