@@ -21,6 +21,9 @@ func SecretsGrant(host string) authority.Grant {
 	return authority.Grant{Host: host, At: SecretsAt, Access: authority.CanRead, From: "spec.run.secretDelivery"}
 }
 
+// OfSecrets reports whether a grant is the folder of the socket, which nobody asked for as a folder.
+func OfSecrets(g authority.Grant) bool { return g.From == SecretsGrant("").From }
+
 // AsksForSecrets reports whether a command gets its secrets on request: then it has a socket to ask on, also when there are none.
 func AsksForSecrets(a *authority.Authority) bool {
 	return (a.Delivery == document.DeliverRuntimeBroker || a.Delivery == document.DeliverRuntimeLeasedBroker) && len(a.Command.Argv) > 0

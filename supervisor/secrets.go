@@ -25,6 +25,12 @@ type Secrets interface {
 	Revoke(ctx context.Context) error
 }
 
+// instant reports whether delivering the secrets asks nobody for anything, so that it has no events and need not be waited for.
+func (l *life) instant() bool {
+	s, ok := l.Secrets.(interface{ Instant() bool })
+	return ok && s.Instant()
+}
+
 // revokeTime bounds the end of a delivery; the record waits for it.
 const revokeTime = 30 * time.Second
 

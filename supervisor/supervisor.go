@@ -122,7 +122,11 @@ func (r Run) Do(ctx context.Context) End {
 	// The cell is built while its record is opened and the first events are written: neither needs the other, and nothing of the
 	// command can run before both are there.
 	var built <-chan error
-	if l.Plan.Cgroup == nil && l.Secrets == nil {
+	instant := l.instant()
+	if instant {
+		l.fail(l.materialize(ctx))
+	}
+	if l.err == nil && l.Plan.Cgroup == nil && (l.Secrets == nil || instant) {
 		built = l.build(ctx)
 	}
 	if l.Listening != nil {
@@ -133,7 +137,7 @@ func (r Run) Do(ctx context.Context) End {
 		return End{Code: ExitRefused, Err: err}
 	}
 	l.fail(l.scope())
-	if l.err == nil && l.Secrets != nil {
+	if l.err == nil && l.Secrets != nil && !instant {
 		l.fail(l.materialize(ctx))
 	}
 	if l.err == nil && built == nil { // a control group outlives a crash of the supervisor: its record says first where it will be

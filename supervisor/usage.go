@@ -8,6 +8,7 @@ import (
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/cell"
 	"cellos.io/cellos/evidence"
+	"cellos.io/cellos/plan"
 )
 
 // A Meter adds what it counted to what was granted. It is asked once, when the command has ended and the cell is still there.
@@ -15,15 +16,18 @@ type Meter interface {
 	Meter(u *evidence.Usage)
 }
 
-// watchOpens has the cell count what is opened below each grant, if it can.
+// watchOpens has the cell count what is opened below each grant, if it can. Each takes the kernel some milliseconds at the end, so that the
+// folder of the secrets' socket, whose use is counted otherwise, is none of them.
 func (l *life) watchOpens() {
 	w, ok := l.cell.(interface{ WatchOpens(at []string) })
-	if !ok || len(l.Authority.Files) == 0 {
+	if !ok {
 		return
 	}
 	var at []string
 	for _, g := range l.Authority.Files {
-		at = append(at, g.At)
+		if !plan.OfSecrets(g) {
+			at = append(at, g.At)
+		}
 	}
 	w.WatchOpens(at)
 }
@@ -43,6 +47,9 @@ func (l *life) usage() evidence.Usage {
 		u.Files = append(u.Files, work)
 	}
 	for _, g := range a.Files {
+		if plan.OfSecrets(g) {
+			continue
+		}
 		f := evidence.FileUse{Path: g.Host, At: g.At}
 		for _, x := range []struct {
 			right authority.Access

@@ -126,6 +126,9 @@ func (s *Session) known(key string, v secret.Value) error {
 	return nil
 }
 
+// Instant reports whether nobody is asked for anything: the command can ask for secrets, and none is granted to it.
+func (s *Session) Instant() bool { return len(s.keys()) == 0 }
+
 // prepare takes the lease.
 func (s *Session) prepare(ctx context.Context) error {
 	keys := s.keys()

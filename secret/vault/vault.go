@@ -86,6 +86,7 @@ func (b *Broker) Lease(ctx context.Context, keys []string) (broker.Lease, error)
 			return nil, errors.Join(err, l.Revoke(rctx))
 		}
 	}
+	l.keep()
 	return l, nil
 }
 
@@ -95,6 +96,15 @@ type lease struct {
 	token   secret.Value
 	once    sync.Once
 	revoked error
+
+	began     time.Time
+	ttl       time.Duration // of the token; 0: it does not expire
+	renewable bool
+	stop      chan struct{} // closed by Revoke; nil: nobody renews
+	renewing  sync.WaitGroup
+
+	mu   sync.Mutex
+	lost error // why the token will not live as long as the cell
 }
 
 func (b *Broker) login(ctx context.Context) (*lease, error) {
@@ -114,13 +124,15 @@ func (b *Broker) login(ctx context.Context) (*lease, error) {
 	defer clear(answer)
 	var login struct {
 		Auth *struct {
-			Token *secret.Value `json:"client_token"`
+			Token     *secret.Value `json:"client_token"`
+			Seconds   int64         `json:"lease_duration"`
+			Renewable bool          `json:"renewable"`
 		} `json:"auth"`
 	}
 	if err := json.Unmarshal(answer, &login); err != nil || login.Auth == nil || login.Auth.Token == nil || login.Auth.Token.Len() == 0 {
 		return nil, errors.New("vault approle login: the answer has no string auth.client_token")
 	}
-	return &lease{b: b, token: *login.Auth.Token}, nil
+	return &lease{b: b, token: *login.Auth.Token, began: time.Now(), ttl: seconds(login.Auth.Seconds), renewable: login.Auth.Renewable}, nil
 }
 
 // Resolve reads one key. The secret's field must have the name of the key, and be a string.
@@ -133,6 +145,9 @@ func (l *lease) Resolve(ctx context.Context, key string) (secret.Value, error) {
 	var status *statusError
 	if errors.As(err, &status) && status.code == http.StatusNotFound {
 		return secret.Value{}, fmt.Errorf("vault kv secret not found: %s", key)
+	}
+	if lost := l.Lost(); lost != nil && status != nil && status.code == http.StatusForbidden {
+		err = fmt.Errorf("%w: %w", lost, err)
 	}
 	if err != nil {
 		return secret.Value{}, err
@@ -166,10 +181,13 @@ func (l *lease) Resolve(ctx context.Context, key string) (secret.Value, error) {
 // Revoke ends the token at the server.
 func (l *lease) Revoke(ctx context.Context) error {
 	l.once.Do(func() {
+		l.endKeeping()
 		answer, err := l.b.do(ctx, http.MethodPost, "auth/token/revoke-self", []byte{}, l.token, "vault token revoke-self")
 		clear(answer)
 		l.token.Wipe()
-		l.revoked = err
+		if l.revoked = err; err != nil {
+			l.revoked = errors.Join(l.Lost(), err)
+		}
 	})
 	return l.revoked
 }

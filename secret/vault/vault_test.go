@@ -23,10 +23,15 @@ type server struct {
 	tokens map[string]bool   // true: valid
 	store  map[string]string // path to the JSON of the data
 	log    []string
+
+	seconds  int           // life of a token
+	fixed    bool          // tokens are not renewable
+	renew    func() string // the answer to a renewal; "" refuses it
+	renewals int
 }
 
 func newServer(t *testing.T) *server {
-	s := &server{tokens: map[string]bool{}, store: map[string]string{"kv/data/a/b/K": `{"K":"from-vault","other":"x"}`, "secret/data/K": `{"K":"plain"}`, "secret/data/L": `{"L":"second"}`}}
+	s := &server{seconds: 60, tokens: map[string]bool{}, store: map[string]string{"kv/data/a/b/K": `{"K":"from-vault","other":"x"}`, "secret/data/K": `{"K":"plain"}`, "secret/data/L": `{"L":"second"}`}}
 	s.Server = httptest.NewServer(s)
 	t.Cleanup(s.Close)
 	return s
@@ -50,10 +55,18 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		token := fmt.Sprintf("hvs.token-%d", len(s.tokens))
 		s.tokens[token] = true
-		fmt.Fprintf(w, `{"auth":{"client_token":%q,"lease_duration":60,"renewable":true}}`, token)
+		fmt.Fprintf(w, `{"auth":{"client_token":%q,"lease_duration":%d,"renewable":%v}}`, token, s.seconds, !s.fixed)
 	case !s.tokens[token]:
 		w.WriteHeader(403)
 		io.WriteString(w, `{"errors":["permission denied"]}`)
+	case path == "auth/token/renew-self" && r.Method == http.MethodPost:
+		s.renewals++
+		if answer := s.renew(); answer != "" {
+			io.WriteString(w, answer)
+			return
+		}
+		w.WriteHeader(400)
+		io.WriteString(w, `{"errors":["token not renewable"]}`)
 	case path == "auth/token/revoke-self" && r.Method == http.MethodPost:
 		s.tokens[token] = false
 		w.WriteHeader(204)
