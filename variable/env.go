@@ -29,7 +29,7 @@ type rows struct {
 func (e Env) row(name string) Row {
 	e.rows.once.Do(func() {
 		e.rows.byName = map[string]Row{}
-		for _, r := range Table() {
+		for _, r := range table() {
 			e.rows.byName[r.Name] = r
 		}
 	})
@@ -229,7 +229,7 @@ func (e Env) List(n List) (list []string) {
 // Check reports every variable of the environment that cannot have its value: those that are not UTF-8, and those of the table
 // whose kind does not allow it. Whether the value fits what is asked for, its reader tells.
 func (e Env) Check() (errs []error) {
-	for _, row := range Table() {
+	for _, row := range table() {
 		v, set := e.lookup(row.Name)
 		if !set || row.Use != InForce {
 			continue

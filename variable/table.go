@@ -2,7 +2,9 @@ package variable
 
 import (
 	"math"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // A Use says what becomes of a variable.
@@ -53,13 +55,15 @@ func notYet(r *Row)                  { r.Use = NotYet }
 func nothing(r *Row)                 { r.Use = Nothing }
 
 // Table returns all declarations, in the order of docs/variables.md.
-func Table() []Row {
-	var rows []Row
+func Table() []Row { return slices.Clone(table()) }
+
+// table is the same, made once: a start looks into it a hundred times.
+var table = sync.OnceValue(func() (rows []Row) {
 	for _, g := range Groups() {
 		rows = append(rows, g.Rows...)
 	}
 	return rows
-}
+})
 
 // A Group is the part of the table that has one subject.
 type Group struct {
@@ -86,7 +90,7 @@ func Groups() []Group {
 // its prefix. ok is false for a variable that nobody declares.
 func Find(name string) (r Row, ok bool) {
 	base, target, isScoped := strings.Cut(name, "__")
-	for _, d := range Table() {
+	for _, d := range table() {
 		switch {
 		case d.Kind == Prefix("").kind():
 			if strings.HasPrefix(name, d.Name) && len(name) > max(len(d.Name), len(r.Name)) {
