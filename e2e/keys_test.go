@@ -140,12 +140,26 @@ func TestSigners(t *testing.T) {
 		b.tool("openssl", "ec", "-in", "p256.pem", "-pubout", "-out", "p256.pub")
 		b.cell([]string{"--signer", "command:openssl dgst -sha256 -sign " + b.dir + "/p256.pem", "--signer-key", "p256.pub"}, "true").ok(t)
 		b.cellos("verify", "--key", "p256.pub", "last").ok(t)
-		b.tool("openssl", "genpkey", "-algorithm", "ed25519", "-out", "own.pem")
-		b.tool("openssl", "pkey", "-in", "own.pem", "-pubout", "-out", "own.pub")
-		os.Chmod(b.dir+"/own.pem", 0o600)
-		b.cell([]string{"--signer", "file:" + b.dir + "/own.pem"}, "true").ok(t)
-		b.cellos("verify", "--key", "own.pub", "last").ok(t)
-		if n := len(runsOf(t, b)); n != 5 {
+		// Files, which lie where the command does not see them.
+		b.tool("openssl", "genpkey", "-algorithm", "ed25519", "-out", "../own.pem")
+		b.tool("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-out", "../sec1.pem") // parameters and key
+		b.tool("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "../pkcs8.pem")
+		for _, name := range []string{"own", "sec1", "pkcs8"} {
+			b.tool("openssl", "pkey", "-in", "../"+name+".pem", "-pubout", "-out", name+".pub")
+			os.Chmod(b.dir+"/../"+name+".pem", 0o600)
+			b.cell([]string{"--signer", "file:../" + name + ".pem"}, "true").ok(t)
+			b.cellos("verify", "--key", name+".pub", "last").ok(t)
+			b.cellos("verify", "--key", "p256.pub", "last").fails(t, 5)
+			b.cellos("attest", "--key", name+".pub", "--signer", "file:../"+name+".pem", "last").ok(t)
+		}
+		b.write("own.pem", string(read(t, b.dir+"/../own.pem")), 0o600)
+		r := b.cell([]string{"--signer", "file:own.pem"}, "cat", "own.pem")
+		r.fails(t, 125, "own.pem, which is cellos' to use and not the command's to read")
+		if r.out != "" {
+			t.Errorf("the command read the key that signs its record: %s", r.out)
+		}
+		b.cell([]string{"--sink", "best-effort http://127.0.0.1:9 token-file=own.pem"}, "cat", "own.pem").fails(t, 125, "own.pem, which is cellos' to use")
+		if n := len(runsOf(t, b)); n != 7 {
 			t.Errorf("%d runs", n)
 		}
 		// Keys that do not do. Nothing runs, and there is no record.
@@ -165,7 +179,7 @@ func TestSigners(t *testing.T) {
 			{[]string{"--signer", "file:" + b.dir + "/open.pem"}, 125, "mode 0644 lets others read it"},
 			{[]string{"--signer", "file:" + b.dir + "/empty.pem"}, 125, "the key file is empty"},
 			{[]string{"--signer", "file:" + b.dir + "/locked.pem"}, 125, "the key is encrypted"},
-			{[]string{"--signer", "file:" + b.dir + "/rsa.pem"}, 125, "not an Ed25519 private key"},
+			{[]string{"--signer", "file:" + b.dir + "/rsa.pem"}, 125, "a key of another kind; want Ed25519 or ECDSA on P-256"},
 			{[]string{"--signer", "file:" + b.dir + "/id"}, 125, "use it through ssh-agent"},
 			{[]string{"--signer", "file:" + b.dir + "/own.pub"}, 125, "mode"},
 			{[]string{"--signer", "file:" + b.dir + "/none"}, 125, "no such file"},

@@ -27,7 +27,7 @@ const (
 
 // Describe looks at the running kernel, at the calling process, at the system's own paths and at the given ones. It may be called concurrently.
 //
-// Private are folders of the supervisor's own that no cell may have; those that do not exist are left out.
+// Private are folders and files of the supervisor's own that no cell may have; those that do not exist are left out.
 func Describe(paths []string, private ...string) (plan.Host, error) {
 	procs, err := sysabi.HardLimit(sysabi.RLIMIT_NPROC)
 	if err != nil {
@@ -76,7 +76,7 @@ func Describe(paths []string, private ...string) (plan.Host, error) {
 			continue
 		}
 		if err != nil {
-			return plan.Host{}, fmt.Errorf("finding the supervisor's own folders: %w", err)
+			return plan.Host{}, fmt.Errorf("finding the supervisor's own files: %w", err)
 		}
 		h.Private = append(h.Private, real)
 		h.Entries[real] = follow(real, look(real))

@@ -24,7 +24,7 @@ type Host struct {
 	ResolvConf, Hosts string
 
 	Etc     []string         // names in /etc
-	Private []string         // folders of the supervisor's own, which no cell may have; real paths, in Entries too
+	Private []string         // folders and files of the supervisor's own, which no cell may have; real paths, in Entries too
 	Entries map[string]Entry // what Paths asked for; a path that is not there is missing
 }
 

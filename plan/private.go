@@ -9,7 +9,7 @@ import (
 
 // private keeps the supervisor's own files out of the cell: the records of runs, which a command could forge or remove, and the keys
 // that sign them. A grant that would let the command write around them, or that is one of them, is refused; where they only lie in
-// what it may read, an empty folder covers them.
+// what it may read, an empty folder covers them. A single file, a key or a token, is refused there.
 func (p *planner) private() {
 	for _, own := range p.h.Private {
 		for _, t := range p.trees {
@@ -23,6 +23,10 @@ func (p *planner) private() {
 			case inside && writes:
 				p.refuse(t.from, fmt.Sprintf("%s contains %s, where cellos keeps the records of runs or their keys", t.host, own),
 					"grant a folder below it, or move them with CELLOS_STATE and XDG_CONFIG_HOME")
+			case inside && p.h.Entries[own].Kind != Directory:
+				if !p.hidden(t, t.at+own[len(t.host):]) {
+					p.refuse(t.from, fmt.Sprintf("%s contains %s, which is cellos' to use and not the command's to read", t.host, own), "keep the file elsewhere, or grant a folder below it")
+				}
 			case inside:
 				at := t.at + own[len(t.host):]
 				if p.hidden(t, at) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"flag"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"cellos.io/cellos/admission"
 	"cellos.io/cellos/authority"
@@ -136,7 +138,7 @@ func (a *asked) planned(env environment, to chosen) (*authority.Authority, *plan
 	if a.folder, a.release, err = secretsFolder(auth, env); err != nil {
 		return nil, nil, failure{exitRefused, []error{err}}
 	}
-	h, err := host.Describe(plan.Paths(auth), append(private(env), to.own...)...)
+	h, err := host.Describe(plan.Paths(auth), slices.Concat(private(env), rooted(a.signing.files(), a.leaving.files(env.vars)), to.own)...)
 	if err == nil {
 		h.Cgroups, err = groups(auth, env)
 		if auth.OnHost {
@@ -158,6 +160,16 @@ func (a *asked) close() {
 	if a.release != nil {
 		a.release()
 	}
+}
+
+// rooted are the paths of files, as seen from the root.
+func rooted(lists ...[]string) (list []string) {
+	for _, path := range slices.Concat(lists...) {
+		if p, err := filepath.Abs(path); err == nil { // without a working directory a relative path was not opened either
+			list = append(list, p)
+		}
+	}
+	return list
 }
 
 // refused puts refusals into the words of whoever asked: fields of a document, or flags.

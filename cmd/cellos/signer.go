@@ -10,7 +10,7 @@ import (
 
 	"cellos.io/cellos/evidence"
 	external "cellos.io/cellos/evidence/command"
-	"cellos.io/cellos/evidence/keys"
+	"cellos.io/cellos/evidence/privatekey"
 	"cellos.io/cellos/evidence/publickey"
 	"cellos.io/cellos/evidence/sshkey"
 	"cellos.io/cellos/variable"
@@ -19,7 +19,7 @@ import (
 // signing is what the flags --signer and --signer-key say.
 type signing struct{ with, key string }
 
-const signerUsage = `  --signer WHAT           what signs, default: your own key (cellos keys). file:KEY is a private key in PEM (Ed25519), agent[:SOCKET] an ssh
+const signerUsage = `  --signer WHAT           what signs, default: your own key (cellos keys). file:KEY is a private key in PEM (Ed25519, or ECDSA on P-256), agent[:SOCKET] an ssh
                           agent, command:PROGRAM [ARG...] a program that gets the message on standard input and prints its signature
   --signer-key FILE       the public key of an agent or a program; an agent that has one key only needs none
 `
@@ -39,7 +39,7 @@ func (s signing) signer(env environment, ui *console) (evidence.Signer, error) {
 			return nil, mistake{"--signer-key names the key of an agent or a program, and there is none", "give --signer agent or --signer command:PROGRAM too"}.at("")
 		}
 		if s.with != "" {
-			return keys.ReadFile(rest, os.Geteuid())
+			return privatekey.ReadFile(rest, os.Geteuid())
 		}
 		return ownKey(env, ui)
 	}
@@ -79,6 +79,14 @@ func (s signing) signer(env environment, ui *console) (evidence.Signer, error) {
 		return &external.Signer{Argv: append([]string{path}, argv[1:]...), ID: public.ID, Public: public.Public}, nil
 	}
 	return nil, mistake{"--signer " + quote(brief(s.with)) + ": unknown kind", "file:KEY, agent[:SOCKET] or command:PROGRAM"}.at("")
+}
+
+// files are those that no command may read.
+func (s signing) files() []string {
+	if path, ok := strings.CutPrefix(s.with, "file:"); ok {
+		return []string{path}
+	}
+	return nil
 }
 
 // ownKey is the user's own key.

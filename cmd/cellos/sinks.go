@@ -62,6 +62,16 @@ func (l *leaving) register(set *flag.FlagSet) {
 	})
 }
 
+// files are those that no command may read: the tokens for servers.
+func (l leaving) files(vars variable.Env) (list []string) {
+	for _, text := range append(vars.List(variable.Sinks), l.sinks...) {
+		if spec, err := parseSink(text); err == nil && spec.options["token-file"] != "" {
+			list = append(list, spec.options["token-file"])
+		}
+	}
+	return list
+}
+
 // A leave is how the events of one run leave it.
 type leave struct {
 	outputs []evidence.Output

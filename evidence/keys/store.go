@@ -229,6 +229,19 @@ func ReadFile(path string, uid int) (*Key, error) {
 }
 
 func readSeed(path string, uid int) ([]byte, error) {
+	text, err := ReadPrivate(path, uid)
+	if err != nil {
+		return nil, err
+	}
+	seed, err := parseSeed(text)
+	if err != nil {
+		return nil, fmt.Errorf("key file %s: %w", path, err)
+	}
+	return seed, nil
+}
+
+// ReadPrivate reads the text of a private key of any kind, from a file as ReadFile wants it.
+func ReadPrivate(path string, uid int) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading a key: %w", err)
@@ -253,11 +266,7 @@ func readSeed(path string, uid int) ([]byte, error) {
 	if _, err := f.ReadAt(text, 0); err != nil {
 		return nil, fmt.Errorf("reading a key: %w", err)
 	}
-	seed, err := parseSeed(text)
-	if err != nil {
-		return nil, fmt.Errorf("key file %s: %w", path, err)
-	}
-	return seed, nil
+	return text, nil
 }
 
 func fileName(id string) string { return strings.TrimPrefix(id, "sha256:") }
