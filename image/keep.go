@@ -14,11 +14,24 @@ import (
 // A Listed image is one line of List.
 type Listed struct {
 	Digest string    `json:"digest"`
-	Kind   string    `json:"kind"` // "tree" or "initramfs"
+	Kind   string    `json:"kind"` // "tree", "index", "initramfs" or "kernel"
 	Size   int64     `json:"size"` // bytes
 	Disk   int64     `json:"disk"` // bytes that it takes
 	Trees  []string  `json:"trees"`
 	Used   time.Time `json:"made"`
+}
+
+// kinds are what the files of the store are, by the ends of their names.
+var kinds = map[string]string{".erofs": "tree", ".initrd": "initramfs", ".index": "index", ".vmlinux": "kernel"}
+
+// ext is the end of the file's name.
+func (l Listed) ext() string {
+	for ext, kind := range kinds {
+		if kind == l.Kind {
+			return ext
+		}
+	}
+	return ""
 }
 
 // List tells what is in the store.
@@ -40,7 +53,7 @@ func (s *Store) List() ([]Listed, error) {
 	}
 	for _, e := range entries {
 		ext := filepath.Ext(e.Name())
-		kind := map[string]string{".erofs": "tree", ".initrd": "initramfs", ".index": "index"}[ext]
+		kind := kinds[ext]
 		hexes, ok := strings.CutPrefix(strings.TrimSuffix(e.Name(), ext), "sha256-")
 		if kind == "" || !ok {
 			continue
@@ -61,7 +74,7 @@ func (s *Store) List() ([]Listed, error) {
 
 // Verify reads an image and compares it with its name.
 func (s *Store) Verify(ctx context.Context, l Listed) error {
-	img, err := s.open(l.Digest, "."+map[string]string{"tree": "erofs", "initramfs": "initrd", "index": "index"}[l.Kind])
+	img, err := s.open(l.Digest, l.ext())
 	if err != nil {
 		return err
 	}
@@ -84,7 +97,7 @@ func (s *Store) Collect(all bool) (gone []string, freed int64, err error) {
 		if !all && len(l.Trees) > 0 && slices.ContainsFunc(l.Trees, func(t string) bool { _, err := os.Lstat(t); return err == nil || l.Kind == "initramfs" }) {
 			continue
 		}
-		path := s.path(l.Digest, "."+map[string]string{"tree": "erofs", "initramfs": "initrd", "index": "index"}[l.Kind])
+		path := s.path(l.Digest, l.ext())
 		if removeUnused(path) {
 			gone, freed = append(gone, l.Digest), freed+l.Disk
 		}

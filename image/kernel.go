@@ -20,6 +20,9 @@ type Kernel struct {
 	Modules string // folder of its modules
 	Arch    string // "amd64" or "arm64"
 	Format  string // "bzImage", "Image" or "ELF"
+
+	Digest               string // "sha256:…", of a kernel that the store unpacked
+	Packed, PackedDigest string // the file that it was packed in, and its digest
 }
 
 // Kernels are where distributions put kernels; {release} is that of the modules.

@@ -22,6 +22,7 @@ import (
 //
 //	sha256-HEX.erofs   an image, read-only, named after its bytes
 //	sha256-HEX.initrd  an initial file system
+//	sha256-HEX.vmlinux a kernel that was packed
 //	tree-HEX.json      which image a tree became, and how the tree looked then
 //	facts-HEX.json     what a kernel said of itself
 //	new-HEX            being written
@@ -81,6 +82,7 @@ type known struct {
 	File    string    `json:"file,omitempty"`
 	Index   string    `json:"index,omitempty"`  // of a view: digest of the file that says where contents lie
 	Blocks  int64     `json:"blocks,omitempty"` // of a view: size of its device
+	Source  string    `json:"source,omitempty"` // of a kernel: digest of the file that it was packed in
 	Checked time.Time `json:"checked"`
 }
 

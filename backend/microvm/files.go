@@ -23,7 +23,7 @@ func (c *machineCell) files(ctx context.Context, b Backend) error {
 	}
 	c.images = append(c.images, initrd)
 	c.initrd = initrd
-	if c.kernel, err = os.Open(b.Kernel.Path); err != nil {
+	if c.kernel, err = b.Store.OpenKernel(b.Kernel); err != nil {
 		return fmt.Errorf("opening the guest's kernel: %w", err)
 	}
 	if err := b.Manifest.check(c.kernel, initrd, b.Monitor, &c.digests); err != nil {

@@ -55,7 +55,7 @@ func (c exportComposer) bucket(a document.Artifact, t *document.Target) (*bucket
 	if u, err := url.Parse(endpoint); endpoint != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "") {
 		e6 = errors.New("AWS_ENDPOINT_URL is no http or https URL without a path")
 	}
-	program, e7 := besides("cellos-s3")
+	program, e7 := besides("cellos-s3", "exporting to a bucket", ", or use a presigned URL")
 	p := &bucketProgram{path: program, args: []string{"-bucket", t.Bucket, "-key", strings.TrimPrefix(objectName(t, a.Name), "s3://"+t.Bucket+"/"),
 		"-region", cmp.Or(region, vars.Text(variable.AWSRegion), vars.Text(variable.AWSDefaultRegion)), "-endpoint", endpoint,
 		"-attempts", strconv.Itoa(n), "-backoff", (time.Duration(ms) * time.Millisecond).String(), "-connect", connect.String(), "-answer", answer.String()}}
@@ -68,8 +68,8 @@ func (c exportComposer) bucket(a document.Artifact, t *document.Target) (*bucket
 	return p, errors.Join(e1, e2, e3, e4, e5, e6, e7)
 }
 
-// besides finds a program that is installed with this one.
-func besides(name string) (string, error) {
+// besides finds a program that is installed with this one. What for, and what else could be done, is said when it is missing.
+func besides(name, what, or string) (string, error) {
 	self, err := os.Executable()
 	if err == nil {
 		self, err = filepath.EvalSymlinks(self)
@@ -79,7 +79,7 @@ func besides(name string) (string, error) {
 	}
 	p := filepath.Join(filepath.Dir(self), name)
 	if i, err := os.Stat(p); err != nil || !i.Mode().IsRegular() || i.Mode()&0o111 == 0 {
-		return "", mistake{"exporting to a bucket needs the program " + p, "install " + name + " beside cellos (go build ./cmd/" + name + "), or use a presigned URL"}
+		return "", mistake{what + " needs the program " + p, "install " + name + " beside cellos (go build ./cmd/" + name + ")" + or}
 	}
 	return p, nil
 }

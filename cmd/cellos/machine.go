@@ -4,12 +4,14 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/backend/microvm"
@@ -85,8 +87,49 @@ func microVM(env environment, strict bool) (b microvm.Backend, err error) {
 	if b.Store, err = image.Open(dir); err != nil {
 		return b, err
 	}
+	if _, ok := b.Monitor.(microvm.Firecracker); ok {
+		if b.Kernel, err = unpacked(b.Store, b.Kernel); err != nil {
+			return b, err
+		}
+	}
 	b.Program, err = firstProcess()
 	return b, err
+}
+
+// unpacked is the kernel as Firecracker takes it. A kernel that is packed is unpacked once, by a program beside this one.
+func unpacked(s *image.Store, k image.Kernel) (image.Kernel, error) {
+	elf, err := s.ELF(k)
+	if !errors.Is(err, image.ErrPacked) {
+		return elf, err
+	}
+	program, err := besides("cellos-image", "unpacking the kernel "+k.Path, ", or name an uncompressed kernel (vmlinux-RELEASE) with "+string(variable.FirecrackerKernel))
+	if err != nil {
+		return k, err
+	}
+	if err := imageProgram(context.Background(), program, s, nil, "kernel", k.Path); err != nil {
+		return k, err
+	}
+	return s.ELF(k)
+}
+
+// imageProgram runs cellos-image, and reads what it says it made, where that is wanted.
+func imageProgram(ctx context.Context, program string, s *image.Store, into any, args ...string) error {
+	cmd := exec.CommandContext(ctx, program, append([]string{"-store", s.Dir()}, args...)...)
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && len(exit.Stderr) > 0 {
+		return errors.New(oneLine(strings.TrimSpace(string(exit.Stderr))))
+	}
+	if err != nil {
+		return fmt.Errorf("running %s: %w", program, err)
+	}
+	if into == nil {
+		return nil
+	}
+	if err := json.Unmarshal(out, into); err != nil {
+		return fmt.Errorf("running %s: it does not say what it made", program)
+	}
+	return nil
 }
 
 // withoutManifest reads the two variables that together ask for no manifest.
