@@ -25,6 +25,7 @@ import (
 //	sha256-HEX.vmlinux a kernel that was packed
 //	tree-HEX.json      which image a tree became, and how the tree looked then
 //	facts-HEX.json     what a kernel said of itself
+//	digest-NUMBER.json the digest of a file that is not of the store
 //	new-HEX            being written
 type Store struct{ dir string }
 
@@ -82,7 +83,7 @@ type known struct {
 	File    string    `json:"file,omitempty"`
 	Index   string    `json:"index,omitempty"`  // of a view: digest of the file that says where contents lie
 	Blocks  int64     `json:"blocks,omitempty"` // of a view: size of its device
-	Source  string    `json:"source,omitempty"` // of a kernel: digest of the file that it was packed in
+	Source  string    `json:"source,omitempty"` // of a kernel: digest of the file that it was packed in; of a file elsewhere: its digest
 	Checked time.Time `json:"checked"`
 }
 

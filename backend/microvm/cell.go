@@ -26,6 +26,9 @@ type machineCell struct {
 	images  []*image.Image // initrd, then the drives
 	initrd  *image.Image
 	kernel  *os.File
+	program *os.File // of the monitor
+	checked []checkedFile
+	machine Machine
 	digests Digests
 	drives  []guest.Drive
 
@@ -183,7 +186,7 @@ func (c *machineCell) Measure(ctx context.Context) (cell.Boundary, error) {
 	}
 	c.backend.phase("cell in the guest", at)
 	b := c.boundary(e.Ready)
-	if err := c.unchanged(); err != nil {
+	if err := c.stands(); err != nil {
 		return b, err
 	}
 	return b, nil

@@ -40,7 +40,7 @@ func (c *machineCell) Destroy() cell.Residue {
 			}
 			<-c.served
 		}
-		closeAll(c.kernel)
+		closeAll(c.kernel, c.program)
 		c.terminal.close()
 		for _, img := range c.images {
 			if c.view == nil || img != c.view.Image {

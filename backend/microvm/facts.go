@@ -39,10 +39,7 @@ func (b Backend) LearnFacts(ctx context.Context) (plan.Guest, error) {
 	c := b.newCell(&plan.Plan{Machine: &plan.Machine{Memory: 256 << 20, CPUs: 1}})
 	c.images, c.initrd, c.learning = []*image.Image{initrd}, initrd, true
 	defer c.Destroy()
-	if c.kernel, err = b.Store.OpenKernel(b.Kernel); err != nil {
-		return plan.Guest{}, err
-	}
-	if err := b.Manifest.check(c.kernel, initrd, b.Monitor, &c.digests); err != nil {
+	if err := c.find(ctx, b); err != nil {
 		return plan.Guest{}, err
 	}
 	if err := c.start(ctx, b, cell.Streams{}); err != nil {

@@ -23,10 +23,7 @@ func (c *machineCell) files(ctx context.Context, b Backend) error {
 	}
 	c.images = append(c.images, initrd)
 	c.initrd = initrd
-	if c.kernel, err = b.Store.OpenKernel(b.Kernel); err != nil {
-		return fmt.Errorf("opening the guest's kernel: %w", err)
-	}
-	if err := b.Manifest.check(c.kernel, initrd, b.Monitor, &c.digests); err != nil {
+	if err := c.find(ctx, b); err != nil {
 		return err
 	}
 	m := c.plan.Machine
@@ -37,6 +34,9 @@ func (c *machineCell) files(ctx context.Context, b Backend) error {
 	}
 	drive := func(img *image.Image, d guest.Drive) error {
 		c.images = append(c.images, img)
+		if err := c.keep(img.Descriptor()); err != nil {
+			return err
+		}
 		fi, err := img.Descriptor().Stat()
 		if err != nil {
 			return err

@@ -9,11 +9,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"os"
+	"slices"
 	"strings"
-
-	"cellos.io/cellos/image"
 )
 
 // A Manifest pins what may boot: for each role the SHA-256 of the file.
@@ -25,12 +22,6 @@ import (
 // The roles are kernel, initrd, rootfs, and vmm or firecracker for the monitor. Of two lines with one role the first counts; the path is
 // for people. Roles that are not known are refused: somebody wanted them checked.
 type Manifest struct{ digests map[string]string }
-
-// Digests are what was found when the files were read.
-type Digests struct {
-	Kernel, Initrd, Monitor string // "sha256:…"
-	kernelTime              int64
-}
 
 // ParseManifest reads a manifest. Every bad line is an error with its number, all at once.
 func ParseManifest(b []byte) (*Manifest, error) {
@@ -77,46 +68,29 @@ func ParseManifest(b []byte) (*Manifest, error) {
 	return m, nil
 }
 
-// check reads the kernel and the monitor from the descriptors that are kept, and compares. The images of the store are named after
-// their digests.
-func (m *Manifest) check(kernel *os.File, initrd *image.Image, monitor Monitor, d *Digests) error {
-	fi, err := kernel.Stat()
-	if err != nil {
-		return err
-	}
-	d.kernelTime, d.Initrd = changeTime(fi), initrd.Digest
-	if d.Kernel, err = digest(kernel); err != nil {
-		return fmt.Errorf("reading the guest's kernel: %w", err)
-	}
+// check compares what was found with what is pinned. For a kernel that was unpacked, either file may be the pinned one.
+func (m *Manifest) check(d Digests) error {
 	if m == nil {
 		return nil
 	}
 	var errs []error
-	pinned := func(role, got string) {
-		if want := m.digests[role]; want != "" && want != got {
-			errs = append(errs, fmt.Errorf("artifact digest mismatch for role %s: the manifest has %s, the file %s", role, want, got))
+	for _, x := range []struct {
+		role string
+		got  []string
+	}{{"kernel", []string{d.Kernel, d.Packed}}, {"initrd", []string{d.Initrd}}, {"rootfs", []string{d.Root}}, {"vmm", []string{d.Monitor}}} {
+		want := m.digests[x.role]
+		if want == "" || slices.Contains(x.got, want) {
+			continue
 		}
-	}
-	pinned("kernel", d.Kernel)
-	pinned("initrd", d.Initrd)
-	if m.digests["vmm"] != "" {
-		f, err := os.Open(monitor.Command(Machine{}).Argv[0])
-		if err != nil {
-			return fmt.Errorf("reading the monitor: %w", err)
+		found := x.got[len(x.got)-1] // the file that the user named
+		if found == "" {
+			found = x.got[0]
 		}
-		defer f.Close()
-		if d.Monitor, err = digest(f); err != nil {
-			return fmt.Errorf("reading the monitor: %w", err)
+		if found == "" {
+			errs = append(errs, fmt.Errorf("artifact digest mismatch for role %s: the manifest has %s, and no such file boots", x.role, want))
+			continue
 		}
-		pinned("vmm", d.Monitor)
+		errs = append(errs, fmt.Errorf("artifact digest mismatch for role %s: the manifest has %s, the file %s", x.role, want, found))
 	}
 	return errors.Join(errs...)
-}
-
-func digest(f io.ReaderAt) (string, error) {
-	h := sha256.New()
-	if _, err := io.CopyBuffer(h, io.NewSectionReader(f, 0, 1<<62), make([]byte, 1<<20)); err != nil {
-		return "", err
-	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -4,9 +4,7 @@ package microvm
 
 import (
 	"fmt"
-	"os"
 	"strings"
-	"syscall"
 
 	"cellos.io/cellos/cell"
 	"cellos.io/cellos/guest"
@@ -70,8 +68,17 @@ func (c *machineCell) observed(p plan.Promise) cell.Layer {
 		return l
 	}
 	l.Inside = fmt.Sprintf("the guest claims: Linux %s on %s", c.hello.Kernel, c.hello.Arch)
-	l.Outside = fmt.Sprintf("%s runs as process %d with kernel %s, initial file system %s, %d images", c.backend.Monitor.Name(), c.monitor.PID(), c.digests.Kernel, c.initrd.Digest, len(c.drives))
+	l.Outside = fmt.Sprintf("%s (%s) runs as process %d with kernel %s%s, initial file system %s, %d images", c.backend.Monitor.Name(), c.digests.Monitor, c.monitor.PID(), c.digests.Kernel,
+		c.unpackedFrom(), c.digests.Initrd, len(c.drives))
 	return l
+}
+
+// unpackedFrom tells which file the kernel was packed in.
+func (c *machineCell) unpackedFrom() string {
+	if c.digests.Packed == "" {
+		return ""
+	}
+	return " (unpacked from " + c.backend.Kernel.Packed + ", " + c.digests.Packed + ")"
 }
 
 func answered(probes []cell.Probe) (n int) {
@@ -81,38 +88,4 @@ func answered(probes []cell.Probe) (n int) {
 		}
 	}
 	return n
-}
-
-// unchanged reports whether the files that the monitor opened by their names are the ones that were checked: the same file, not written
-// to since. The monitor has opened them all when the guest speaks, and nothing of the command runs yet.
-func (c *machineCell) unchanged() error {
-	for _, img := range c.images {
-		now, err := os.Lstat(img.Path)
-		if err != nil {
-			return fmt.Errorf("looking at what the machine booted: %w", err)
-		}
-		if !img.Same(now) {
-			return &EndError{Reason: "changed", Text: img.Path + " changed while the machine was started"}
-		}
-	}
-	was, err := c.kernel.Stat()
-	if err != nil {
-		return err
-	}
-	now, err := os.Stat(c.kernel.Name())
-	if err != nil {
-		return fmt.Errorf("looking at what the machine booted: %w", err)
-	}
-	if !os.SameFile(was, now) || changeTime(was) != changeTime(now) || changeTime(now) != c.digests.kernelTime {
-		return &EndError{Reason: "changed", Text: c.kernel.Name() + " changed while the machine was started"}
-	}
-	return nil
-}
-
-// changeTime is the time that no program can set: every write to the file changes it (inode(7)).
-func changeTime(fi os.FileInfo) int64 {
-	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
-		return st.Ctim.Nano()
-	}
-	return 0
 }

@@ -115,7 +115,7 @@ func (c *machineCell) start(ctx context.Context, b Backend, s cell.Streams) erro
 		m.View = monitorDir + "/view"
 	}
 	cmd := b.Monitor.Command(m)
-	c.monitorPlan = cmd
+	c.monitorPlan, c.machine = cmd, m
 	p, err := monitorPlan(cmd, grants, m, c.plan.Limits.Scratch)
 	if err != nil {
 		return err
@@ -138,6 +138,9 @@ func (c *machineCell) start(ctx context.Context, b Backend, s cell.Streams) erro
 	}
 	if err := c.outside.Err(); err != nil {
 		return fmt.Errorf("the monitor's cell: %w", err)
+	}
+	if err := c.stands(); err != nil {
+		return err
 	}
 	standing := Standing{Control: e.control, Manage: e.manage, Dir: c.monitor.Changes(), IDs: p.IDs}
 	if c.view != nil {
