@@ -39,7 +39,7 @@ cmd/cellos
 // beside are packages that belong to one other package: only it, and what is beside it, imports them.
 var beside = map[string]string{
 	"document/": "document", "seccomp/": "seccomp", "sysabi/": "sysabi", "spawn/": "spawn", "cellinit/": "cellinit", "table/": "table", "secret/": "secret", "export/": "export",
-	"evidence/": "evidence", "variable/": "variable", "admission/": "admission", "gate/": "gate",
+	"image/": "image", "evidence/": "evidence", "variable/": "variable", "admission/": "admission", "gate/": "gate",
 }
 
 const module = "cellos.io/cellos"
