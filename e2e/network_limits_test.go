@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -122,27 +123,72 @@ func TestGateDies(t *testing.T) {
 		if _, err := out.Read(make([]byte, 3)); err != nil {
 			t.Fatal(err)
 		}
-		gate := 0
-		children, _ := os.ReadFile("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/task/" + strconv.Itoa(cmd.Process.Pid) + "/children")
-		all := strings.Fields(string(children))
-		tasks, _ := os.ReadDir("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/task")
-		for _, x := range tasks {
-			more, _ := os.ReadFile("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/task/" + x.Name() + "/children")
-			all = append(all, strings.Fields(string(more))...)
-		}
-		for _, p := range all {
-			if name, _ := os.ReadFile("/proc/" + p + "/comm"); strings.TrimSpace(string(name)) == "cellos-gate" {
-				gate, _ = strconv.Atoi(p)
-			}
-		}
-		if gate == 0 {
-			t.Fatalf("no gate among %v", all)
-		}
+		gate := gateOf(t, cmd.Process.Pid)
 		if err := syscall.Kill(gate, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
 		if err := cmd.Wait(); err == nil || !strings.Contains(said.String(), "the gate ended") {
 			t.Errorf("%v\n%s", err, said.String())
+		}
+	})
+}
+
+// gateOf finds the gate of a supervisor.
+func gateOf(t *testing.T, supervisor int) int {
+	t.Helper()
+	var all []string
+	tasks, _ := os.ReadDir("/proc/" + strconv.Itoa(supervisor) + "/task")
+	for _, x := range tasks {
+		more, _ := os.ReadFile("/proc/" + strconv.Itoa(supervisor) + "/task/" + x.Name() + "/children")
+		all = append(all, strings.Fields(string(more))...)
+	}
+	for _, p := range all {
+		if name, _ := os.ReadFile("/proc/" + p + "/comm"); strings.TrimSpace(string(name)) == "cellos-gate" {
+			n, _ := strconv.Atoi(p)
+			return n
+		}
+	}
+	t.Fatalf("no gate among %v", all)
+	return 0
+}
+
+// TestGateIsConfined: the process that reads what the cell sends has no rights, no files and few system calls, whoever started it.
+func TestGateIsConfined(t *testing.T) {
+	s := newSite(t)
+	each(t, func(t *testing.T, u user) {
+		b := online(t, u)
+		cmd, r := b.start("echo ready; exec sleep 100", s.grant("echo.test:"+s.echo)...)
+		defer cmd.Wait()
+		defer cmd.Process.Kill()
+		go io.Copy(io.Discard, r)
+		gate := "/proc/" + strconv.Itoa(gateOf(t, cmd.Process.Pid))
+		tasks, err := os.ReadDir(gate + "/task")
+		if err != nil || len(tasks) == 0 {
+			t.Fatalf("%d threads, %v", len(tasks), err)
+		}
+		for _, x := range tasks {
+			text, err := os.ReadFile(gate + "/task/" + x.Name() + "/status")
+			if err != nil {
+				continue // a thread may end
+			}
+			got := map[string]string{}
+			for line := range strings.Lines(string(text)) {
+				name, value, _ := strings.Cut(line, ":")
+				got[name] = strings.Join(strings.Fields(value), " ")
+			}
+			for name, want := range map[string]string{"NoNewPrivs": "1", "Seccomp": "2", "CapEff": "0000000000000000", "CapPrm": "0000000000000000", "CapInh": "0000000000000000", "Groups": ""} {
+				if got[name] != want && !(name == "Groups" && u.uid != 0) {
+					t.Errorf("%s of thread %s is %q, want %q", name, x.Name(), got[name], want)
+				}
+			}
+			if strings.Contains(" "+got["Uid"]+" "+got["Gid"]+" ", " 0 ") {
+				t.Errorf("thread %s is user %s, group %s", x.Name(), got["Uid"], got["Gid"])
+			}
+		}
+		if os.Getuid() != 0 {
+			if _, err := os.ReadFile(gate + "/environ"); err == nil {
+				t.Error("others of its user can look into it")
+			}
 		}
 	})
 }

@@ -29,6 +29,8 @@ type Config struct {
 
 	Hosts map[string][]netip.Addr // names that are known without asking
 	Own   []netip.Addr            // addresses of the host, which no name may lead to
+	// Bootstrap knows the addresses of servers that are called by a name; nil: there are none.
+	Bootstrap *resolve.Resolver
 
 	// Denied is told of every refusal, from any goroutine; nil: nobody.
 	Denied func(wire.Refused)
@@ -97,6 +99,7 @@ func New(c Config) *Gate {
 		resolver: resolve.New(c.Servers, c.Hosts), filter: address.NewFilter(c.Own), leads: leads{name: map[string]*lead{}},
 		queries: rate.NewLimiter(queryRate, queryBurst), paces: rate.NewLimiter(maxNew, maxNew), failed: make(chan error, 1),
 	}
+	g.resolver.Bootstrap = c.Bootstrap
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	return g
 }

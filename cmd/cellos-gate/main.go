@@ -3,6 +3,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -54,6 +55,9 @@ func run(args []string, out io.Writer) error {
 	}
 	g := gate.New(c)
 	if m.Kind == wire.Ask && m.Question != nil {
+		if err := confine(); err != nil {
+			return err
+		}
 		go func() {
 			text := ""
 			if err := g.Ask(*m.Question, s.recorder); err != nil {
@@ -92,8 +96,13 @@ type server struct {
 // config is the gate's configuration: what the supervisor sent, and what this host is.
 func (s *server) config(m wire.Message) (gate.Config, error) {
 	c := gate.Config{Config: *m.Config, Denied: s.denied}
+	servers, hosts := resolve.ParseConf(hostFile("/etc/resolv.conf")), resolve.ParseHosts(hostFile("/etc/hosts"))
 	if len(c.Servers) == 0 {
-		c.Servers, c.Hosts = resolve.ParseConf(hostFile("/etc/resolv.conf")), resolve.ParseHosts(hostFile("/etc/hosts"))
+		c.Servers, c.Hosts = servers, hosts
+	}
+	c.Bootstrap = resolve.New(servers, hosts)
+	if slices.ContainsFunc(c.Servers, func(s wire.Server) bool { return s.Transport == wire.TLS || s.Transport == wire.HTTPS }) {
+		x509.SystemCertPool() // read now: there are no files later
 	}
 	all, err := net.InterfaceAddrs()
 	if err != nil {
@@ -125,6 +134,9 @@ func (s *server) open(g *gate.Gate, m wire.Message, files []*os.File) error {
 			return fmt.Errorf("serving names on a socket of the cell: %w", err)
 		}
 		f.Close()
+	}
+	if err := confine(); err != nil {
+		return err
 	}
 	return g.Open(l, s.recorder)
 }

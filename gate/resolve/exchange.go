@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -22,17 +23,45 @@ import (
 // maxUDP is what we say we take over UDP: 1232 bytes pass every link unfragmented (DNS flag day 2020).
 const maxUDP = 1232
 
+// dial connects to a server. One that is called by a name is looked for with the resolvers of the host.
+func (r *Resolver) dial(ctx context.Context, network, endpoint string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	var d net.Dialer
+	if _, err := netip.ParseAddr(host); err == nil {
+		return d.DialContext(ctx, network, endpoint)
+	}
+	if r.Bootstrap == nil {
+		return nil, fmt.Errorf("%w: %s is a name, and nobody is there to ask for it", ErrServer, host)
+	}
+	a, err := r.Bootstrap.Addresses(ctx, strings.ToLower(strings.TrimSuffix(host, ".")))
+	if err != nil {
+		return nil, fmt.Errorf("looking for %s: %w", host, err)
+	}
+	var errs []error
+	for _, x := range a.Addrs {
+		c, err := d.DialContext(ctx, network, net.JoinHostPort(x.String(), port))
+		if err == nil {
+			return c, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
 // exchange puts one question to one server.
-func exchange(ctx context.Context, s Server, q dnsmessage.Question) (*dnsmessage.Message, error) {
+func (r *Resolver) exchange(ctx context.Context, s Server, q dnsmessage.Question) (*dnsmessage.Message, error) {
 	switch s.Transport {
 	case wire.HTTPS:
-		return overHTTPS(ctx, s, q)
+		return r.overHTTPS(ctx, s, q)
 	case wire.TCP, wire.TLS:
-		return overStream(ctx, s, q)
+		return r.overStream(ctx, s, q)
 	}
-	m, err := overUDP(ctx, s, q)
+	m, err := r.overUDP(ctx, s, q)
 	if err == nil && m.Truncated {
-		return overStream(ctx, Server{Transport: wire.TCP, Endpoint: s.Endpoint}, q)
+		return r.overStream(ctx, Server{Transport: wire.TCP, Endpoint: s.Endpoint}, q)
 	}
 	return m, err
 }
@@ -82,9 +111,8 @@ func accept(raw []byte, id uint16, q dnsmessage.Question) (*dnsmessage.Message, 
 
 // overUDP uses a connected socket of its own for each question, so that the kernel takes replies from that server only, and on a port
 // that nobody can know.
-func overUDP(ctx context.Context, s Server, q dnsmessage.Question) (*dnsmessage.Message, error) {
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "udp", s.Endpoint)
+func (r *Resolver) overUDP(ctx context.Context, s Server, q dnsmessage.Question) (*dnsmessage.Message, error) {
+	c, err := r.dial(ctx, "udp", s.Endpoint)
 	if err != nil {
 		return nil, err
 	}
@@ -125,9 +153,8 @@ func isTimeout(err error) bool {
 }
 
 // overStream asks over TCP, or TLS on top of it.
-func overStream(ctx context.Context, s Server, q dnsmessage.Question) (*dnsmessage.Message, error) {
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "tcp", s.Endpoint)
+func (r *Resolver) overStream(ctx context.Context, s Server, q dnsmessage.Question) (*dnsmessage.Message, error) {
+	c, err := r.dial(ctx, "tcp", s.Endpoint)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +194,7 @@ func overStream(ctx context.Context, s Server, q dnsmessage.Question) (*dnsmessa
 
 // overHTTPS asks by POST. The id is 0, so that answers can be cached (RFC 8484 section 4.1). No proxy of the supervisor's environment
 // is used, and no redirect is followed.
-func overHTTPS(ctx context.Context, s Server, q dnsmessage.Question) (*dnsmessage.Message, error) {
+func (r *Resolver) overHTTPS(ctx context.Context, s Server, q dnsmessage.Question) (*dnsmessage.Message, error) {
 	msg, err := question(q, 0)
 	if err != nil {
 		return nil, err
@@ -180,7 +207,7 @@ func overHTTPS(ctx context.Context, s Server, q dnsmessage.Question) (*dnsmessag
 	const media = "application/dns-message"
 	req.Header.Set("Content-Type", media)
 	req.Header.Set("Accept", media)
-	tr := &http.Transport{TLSClientConfig: &tls.Config{ServerName: s.Name, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true}
+	tr := &http.Transport{DialContext: r.dial, TLSClientConfig: &tls.Config{ServerName: s.Name, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true}
 	resp, err := tr.RoundTrip(req)
 	if err != nil {
 		return nil, err

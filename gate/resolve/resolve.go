@@ -51,6 +51,8 @@ const maxChain = 8
 type Resolver struct {
 	servers []Server
 	hosts   map[string][]netip.Addr
+	// Bootstrap knows the addresses of servers that are called by a name; nil: there are none.
+	Bootstrap *Resolver
 	// Wait bounds one question to one server; 0 means 2 s.
 	Wait time.Duration
 }
@@ -181,7 +183,7 @@ func (r *Resolver) ask(ctx context.Context, name string, t dnsmessage.Type) (*dn
 	for _, s := range r.servers {
 		began := time.Now()
 		ctx, cancel := context.WithTimeout(ctx, wait)
-		m, err := exchange(ctx, s, q)
+		m, err := r.exchange(ctx, s, q)
 		cancel()
 		last = Answer{Server: s, Latency: time.Since(began)}
 		switch {
