@@ -21,9 +21,10 @@ import (
 
 // everyScript is what the command does with all that it was given.
 const everyScript = `test "$API_KEY:$IDENTITY:$PLACE" = key-sentinel:identity-sentinel:acme
-test "$(id -u):$(id -g):$(hostname)" = 4321:4322:every && test -t 0 && test "$(pwd)" = {DIR}
+test "$(id -u):$(id -g):$(hostname)" = 4321:4322:every && test "$(pwd)" = {DIR}
 cat /data/input && ./tools/tool && echo result > /results/out
-tools/get a.test {HTTP} && echo report > report.txt && ! chmod 600 report.txt 2>/dev/null`
+tools/get a.test {HTTP} && echo report > report.txt && ! chmod 600 report.txt 2>/dev/null
+if test -t 1; then echo a terminal; else echo "$API_KEY"; fi`
 
 // everyPack is the policy pack that the document names.
 const everyPack = `{"apiVersion":"cellos.io/v1","kind":"PolicyPack","spec":{"id":"house","version":"1.2.0","placement":{"poolId":"pool-1"},"rules":{"maxLifetimeTtlSeconds":120,"requireResourceLimits":true,` +
@@ -93,7 +94,7 @@ func TestEveryField(t *testing.T) {
 		}
 		spec := d.write("every-field.json", text, 0o644)
 		d.run(d.supervisor(env, "--validate", spec)).ok(t)
-		refused := []string{"spec.ingress: ", "spec.environment: "}
+		refused := []string{"spec.ingress: ", "spec.environment: ", "spec.run.scrubOutput: "} // the last together with a terminal
 		limited := newBench(t, u).cell([]string{"--memory", "64MiB", "--cpus", "1"}, "true").code == 0
 		if !limited {
 			refused = append(refused, "limiting memory: no control group", "limiting processor time: no control group")
@@ -110,23 +111,27 @@ func TestEveryField(t *testing.T) {
 			loose := strings.ReplaceAll(everyPack, `"requireResourceLimits":true,`, "")
 			env = append(env, "CELLOS_POLICY_PACK_PATH="+d.write("loose.json", loose, 0o644))
 		}
-		data, err := doc.JSON()
-		if err != nil {
-			t.Fatal(err)
-		}
-		r = d.run(d.supervisor(env, d.write("runs.json", string(data), 0o644)))
-		if out := strings.ReplaceAll(r.ok(t), "\r", ""); out != "input\ntool\nGET a.test 0\n" {
-			t.Errorf("the command wrote %q\n%s", out, r.err)
+		for _, terminal := range []bool{true, false} {
+			doc.Spec.Run.Terminal, doc.Spec.Run.ScrubOutput = terminal, !terminal
+			data, err := doc.JSON()
+			if err != nil {
+				t.Fatal(err)
+			}
+			r = d.run(d.supervisor(env, d.write("runs.json", string(data), 0o644)))
+			want := "input\ntool\nGET a.test 0\n" + map[bool]string{true: "a terminal\n", false: "[secret]\n"}[terminal]
+			if out := strings.ReplaceAll(r.ok(t), "\r", ""); out != want {
+				t.Errorf("the command wrote %q, want %q\n%s", out, want, r.err)
+			}
+			v := d.supervisor([]string{"PATH=/usr/bin:/bin"}, "verify", "last")
+			v.Args[0] = "cellos"
+			d.run(v).ok(t)
 		}
 		if got, err := os.ReadFile(filepath.Join(d.dir, "results/out")); err != nil || string(got) != "result\n" {
 			t.Errorf("the granted file has %q, %v", got, err)
 		}
-		if got := fmt.Sprint(web.bodies); got != "[report\n report\n]" {
+		if got := fmt.Sprint(web.bodies); got != "[report\n report\n report\n report\n]" {
 			t.Errorf("exported %q", got)
 		}
-		v := d.supervisor([]string{"PATH=/usr/bin:/bin"}, "verify", "last")
-		v.Args[0] = "cellos"
-		d.run(v).ok(t)
 	})
 }
 

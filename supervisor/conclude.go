@@ -1,9 +1,13 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"syscall"
+
+	"cellos.io/cellos/cell"
+	"cellos.io/cellos/sysabi"
 )
 
 // late is the first signal that asks for the end when the command has ended already, and only the record is left to be written.
@@ -57,4 +61,38 @@ func (l *life) conclude() End {
 			}
 		}
 	}
+}
+
+// code is the supervisor's exit status.
+func (l *life) code() int {
+	var start *cell.StartError
+	switch {
+	case errors.As(l.spawn, &start):
+		switch {
+		case errors.Is(start.Err, sysabi.ENOENT), errors.Is(start.Err, sysabi.ENOTDIR):
+			return ExitNotFound
+		case start.Stage == "" && errors.Is(start.Err, sysabi.E2BIG):
+			return ExitRefused
+		case start.Stage == "":
+			return ExitCannot
+		}
+		return ExitRefused
+	case l.withheld && l.why.signal() != 0:
+		return ExitSignal + l.why.signal()
+	case l.spawn != nil, !l.ran && l.err != nil:
+		return ExitRefused
+	case l.why.reason() == byTime:
+		return ExitTime
+	case l.why.signal() != 0:
+		return ExitSignal + l.why.signal()
+	case l.outcome.Signal != 0:
+		return ExitSignal + l.outcome.Signal
+	case l.outcome.Code > 0:
+		return l.outcome.Code
+	case l.late.heeded != 0:
+		return ExitSignal + l.late.heeded
+	case l.err != nil:
+		return ExitAfter
+	}
+	return 0
 }

@@ -28,7 +28,6 @@ import (
 	"cellos.io/cellos/secret"
 	"cellos.io/cellos/secret/scrub"
 	"cellos.io/cellos/stream"
-	"cellos.io/cellos/sysabi"
 )
 
 // Exit codes of a run, besides the command's own.
@@ -282,38 +281,4 @@ func (l *life) measure(ctx context.Context) error {
 		return err
 	}
 	return errors.Join(l.measured(), l.boundary.Err())
-}
-
-// code is the supervisor's exit status.
-func (l *life) code() int {
-	var start *cell.StartError
-	switch {
-	case errors.As(l.spawn, &start):
-		switch {
-		case errors.Is(start.Err, sysabi.ENOENT), errors.Is(start.Err, sysabi.ENOTDIR):
-			return ExitNotFound
-		case start.Stage == "" && errors.Is(start.Err, sysabi.E2BIG):
-			return ExitRefused
-		case start.Stage == "":
-			return ExitCannot
-		}
-		return ExitRefused
-	case l.withheld && l.why.signal() != 0:
-		return ExitSignal + l.why.signal()
-	case l.spawn != nil, !l.ran && l.err != nil:
-		return ExitRefused
-	case l.why.reason() == byTime:
-		return ExitTime
-	case l.why.signal() != 0:
-		return ExitSignal + l.why.signal()
-	case l.outcome.Signal != 0:
-		return ExitSignal + l.outcome.Signal
-	case l.outcome.Code > 0:
-		return l.outcome.Code
-	case l.late.heeded != 0:
-		return ExitSignal + l.late.heeded
-	case l.err != nil:
-		return ExitAfter
-	}
-	return 0
 }
