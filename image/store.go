@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"cellos.io/cellos/sysabi"
 )
 
 // A Store is a folder of images. Several processes may use one at a time.
@@ -26,7 +28,7 @@ import (
 //	tree-HEX.json      which image a tree became, and how the tree looked then
 //	facts-HEX.json     what a kernel said of itself
 //	digest-NUMBER.json the digest of a file that is not of the store
-//	new-HEX            being written
+//	new-HEX            being written, where a file cannot be without a name
 type Store struct{ dir string }
 
 // Open opens a store, and makes it if it is missing. It must be the user's own: whoever can write there decides what guests run.
@@ -89,18 +91,11 @@ type known struct {
 
 // add writes a new file of the store under the name of its digest.
 func (s *Store) add(ctx context.Context, ext string, fill func(*os.File) error) (*Image, error) {
-	var b [8]byte
-	rand.Read(b[:]) // never fails (crypto/rand)
-	tmp := filepath.Join(s.dir, "new-"+hex.EncodeToString(b[:]))
-	f, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, link, drop, err := s.fresh()
 	if err != nil {
 		return nil, fmt.Errorf("making an image: %w", err)
 	}
-	defer os.Remove(tmp)
-	if err := lock(f, false); err != nil {
-		f.Close()
-		return nil, err
-	}
+	defer drop()
 	err = fill(f)
 	var digest string
 	if err == nil {
@@ -112,7 +107,7 @@ func (s *Store) add(ctx context.Context, ext string, fill func(*os.File) error) 
 	path := s.path(digest, ext)
 	if err == nil {
 		// The same bytes may be there, and in use by a machine: then they stay.
-		if err = os.Link(tmp, path); errors.Is(err, fs.ErrExist) {
+		if err = link(path); errors.Is(err, fs.ErrExist) {
 			err = nil
 		}
 	}
@@ -122,6 +117,27 @@ func (s *Store) add(ctx context.Context, ext string, fill func(*os.File) error) 
 	}
 	f.Close()
 	return s.open(digest, ext)
+}
+
+// fresh makes a file for a new image. Where the file system can, it has no name until it is linked: whoever is killed leaves nothing.
+func (s *Store) fresh() (f *os.File, link func(path string) error, drop func(), err error) {
+	if fd, err := sysabi.UnnamedFile(s.dir, 0o600); err == nil {
+		f := os.NewFile(uintptr(fd), s.dir)
+		return f, func(path string) error { return sysabi.LinkFile(fd, path) }, func() {}, nil
+	}
+	var b [8]byte
+	rand.Read(b[:]) // never fails (crypto/rand)
+	tmp := filepath.Join(s.dir, "new-"+hex.EncodeToString(b[:]))
+	if f, err = os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
+		return nil, nil, nil, err
+	}
+	drop = func() { os.Remove(tmp) }
+	if err := lock(f, false); err != nil {
+		f.Close()
+		drop()
+		return nil, nil, nil, err
+	}
+	return f, func(path string) error { return os.Link(tmp, path) }, drop, nil
 }
 
 func digestOf(ctx context.Context, f io.ReaderAt) (string, error) {

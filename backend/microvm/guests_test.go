@@ -30,6 +30,11 @@ var fakes = map[string]func(*liar){
 		l.say(guest.TypeChanges, []byte{1})
 		l.await(guest.TypeAck)
 	},
+	"runs": func(l *liar) {
+		l.running()
+		l.say(guest.TypeStdout, []byte("running\n"))
+		forever()
+	},
 	"says nothing at all":        func(*liar) { forever() },
 	"ends before it says a word": func(*liar) { fmt.Fprintln(os.Stderr, "no such machine"); os.Exit(1) },
 	"is another kernel": func(l *liar) {

@@ -38,6 +38,10 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == fakeWord {
 		beFake(os.Args[2])
 	}
+	if len(os.Args) == 3 && os.Args[1] == supervisorWord {
+		beSupervisor(os.Args[2])
+		return
+	}
 	code := m.Run()
 	if p, err := program(); err == nil {
 		os.RemoveAll(filepath.Dir(p))

@@ -115,6 +115,7 @@ func forever() { select {} }
 func beFake(name string) {
 	l := &liar{channel: os.NewFile(0, "channel")}
 	l.frames = guest.NewReader(l.channel)
+	name, _, _ = strings.Cut(name, "/") // what follows is a mark
 	fakes[name](l)
 	os.Exit(0)
 }
@@ -161,9 +162,12 @@ func fakePlan(t testing.TB, b microvm.Backend, exports ...authority.Artifact) *p
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Machine.Base, p.Machine.Etc = []string{"none of them"}, nil
+	withoutSystem(p)
 	return p
 }
+
+// withoutSystem leaves the system's folders out.
+func withoutSystem(p *plan.Plan) { p.Machine.Base, p.Machine.Etc = []string{"none of them"}, nil }
 
 // lives takes a cell as far as its guest lets it, reading the output to its end, and returns where it ended.
 func lives(t testing.TB, b microvm.Backend, p *plan.Plan) (c cell.Cell, o cell.Outcome, printed int64, err error) {

@@ -24,15 +24,7 @@ import (
 // machine is a cell of a command in a copy-on-write working directory.
 func machine(t *testing.T, b microvm.Backend, dir string, out *os.File, argv ...string) cell.Cell {
 	t.Helper()
-	name := "machine"
-	a := &authority.Authority{ID: name, Command: authority.Command{Argv: argv, Env: []authority.Variable{{Name: "PATH", Value: authority.Path}}, Hostname: "cell"},
-		Work: authority.Work{Path: dir, Mode: authority.Overlay}, Syscalls: "hardened",
-		Limits: authority.Limits{Processes: 256, Scratch: 64 << 20}}
-	h, err := host.Describe(plan.Paths(a))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := plan.ForGuest(a, h, b.Facts)
+	p, err := planOf(b, dir, 64<<20, argv...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,6 +34,18 @@ func machine(t *testing.T, b microvm.Backend, dir string, out *os.File, argv ...
 	}
 	t.Cleanup(func() { c.Destroy() })
 	return c
+}
+
+// planOf plans a command in a copy-on-write working directory.
+func planOf(b microvm.Backend, dir string, scratch uint64, argv ...string) (*plan.Plan, error) {
+	a := &authority.Authority{ID: "machine", Command: authority.Command{Argv: argv, Env: []authority.Variable{{Name: "PATH", Value: authority.Path}}, Hostname: "cell"},
+		Work: authority.Work{Path: dir, Mode: authority.Overlay}, Syscalls: "hardened",
+		Limits: authority.Limits{Processes: 256, Scratch: scratch}}
+	h, err := host.Describe(plan.Paths(a))
+	if err != nil {
+		return nil, err
+	}
+	return plan.ForGuest(a, h, b.Facts)
 }
 
 func workdir(t *testing.T) string {
