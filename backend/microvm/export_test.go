@@ -24,7 +24,7 @@ type Probed struct {
 	Stop  bool // at the first message of the guest's kernel
 
 	Version, Console string // what was seen
-	Started         bool
+	Started          bool
 }
 
 // ErrStopped is the error of a start with Stop.

@@ -31,7 +31,11 @@ func (b Backend) LearnFacts(ctx context.Context) (plan.Guest, error) {
 	if err != nil {
 		return plan.Guest{}, err
 	}
-	name := fmt.Sprintf("%s-%s-%d-%d-%s", b.Monitor.Name(), filepath.Base(b.Kernel.Path), fi.Size(), fi.ModTime().UnixNano(), initrd.Digest[7:23])
+	monitor := b.Monitor.Name()
+	if q, ok := b.Monitor.(QEMU); ok && q.KVM {
+		monitor += "-kvm"
+	}
+	name := fmt.Sprintf("%s-%s-%d-%d-%s", monitor, filepath.Base(b.Kernel.Path), fi.Size(), fi.ModTime().UnixNano(), initrd.Digest[7:23])
 	var h guest.Hello
 	if b.Store.Facts(name, &h) == nil && h.Protocol == guest.Protocol {
 		return FactsOf(h), nil

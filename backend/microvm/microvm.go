@@ -27,6 +27,7 @@ type Backend struct {
 	Program  string    // the first process of a guest: cellos itself, built for the guest's architecture
 	Manifest *Manifest // nil: what boots is not compared with anything
 	Facts    plan.Guest
+	NoKVM    string                                // why the processor is emulated, for the evidence; "": nobody asked
 	Boot     time.Duration                         // how long a guest may take to greet, and to do each thing that comes before the command; 0: two minutes
 	Silence  time.Duration                         // how long a guest may not answer while its command runs; 0: two minutes
 	Phase    func(name string, took time.Duration) // told of each phase of a start; nil: nobody
