@@ -24,10 +24,10 @@ func (c *processCell) Measure(ctx context.Context) (cell.Boundary, error) {
 	if !ok || len(ready.Results) != len(c.plan.Boot.Probes) {
 		return cell.Boundary{}, fmt.Errorf("measuring the boundary from inside: unexpected answer %T", msg)
 	}
-	if seen != nil {
-		return cell.Boundary{}, seen
-	}
 	command, err := c.awaitFilters(ctx)
+	if err == nil {
+		err = seen
+	}
 	if err != nil {
 		return cell.Boundary{}, err
 	}
@@ -43,7 +43,7 @@ func (c *processCell) Measure(ctx context.Context) (cell.Boundary, error) {
 	return b, nil
 }
 
-// look is what Measure sees from outside, and keeps of the cell. Its error is told when PID 1 answered: one that is gone explains it.
+// look is what Measure sees from outside, and keeps of the cell. Its error is told last: a PID 1 that has ended said why.
 func (c *processCell) look() (out observation, err error) {
 	if err := c.takeOver(); err != nil {
 		return out, err
