@@ -254,8 +254,7 @@ func killed(t *testing.T, b *bench, flags []string, marker string, probe ...stri
 	if err != nil || !bytes.Contains(first[:n], []byte(" ")) {
 		t.Errorf("the probe did not start: %q, %v", first[:n], err)
 	}
-	c.Process.Kill()
-	c.Wait()
+	killedWithKin(t, c).gone(t)
 	deadline := time.Now().Add(5 * time.Second)
 	for left := alive(marker); len(left) > 0; left = alive(marker) {
 		if time.Now().After(deadline) {

@@ -56,7 +56,7 @@ func secretBench(t *testing.T, u user, env ...string) *bench {
 }
 
 func TestSecretsInTheEnvironment(t *testing.T) {
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		b := secretBench(t, u, "CELLOS_BROKER=env", "CELLOS_SECRET_DB_PASS=hunter-db", "CELLOS_SECRET_API=hunter-api")
 		d := secretDocument(b, "env", `["db-pass","API"]`, `tr '\0' '\n' </proc/$$/environ | grep -a "^db-pass="; echo $API`, "")
 		r := b.cellos("run", d)
@@ -89,7 +89,7 @@ func TestSecretsInTheEnvironment(t *testing.T) {
 }
 
 func TestSecretsOnRequest(t *testing.T) {
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		b := secretBench(t, u, "CELLOS_BROKER=env", "CELLOS_SECRET_API=hunter-api", "CELLOS_SECRET_OTHER=hunter-other")
 		d := secretDocument(b, "runtimeBroker", `["API"]`, `env | grep -c "h[u]nter"; stat -c %a $(dirname $CELLOS_RUNTIME_SECRET_SOCKET); echo $CELLOS_SECRET_DELIVERY
 /opt/cellos secret get API; echo; /opt/cellos secret get OTHER; echo $?; CELLOS_RUNTIME_SECRET_TOKEN=x /opt/cellos secret get API; echo $?`, "")
@@ -128,7 +128,7 @@ func TestSecretsOnRequest(t *testing.T) {
 
 // TestLeasedSecrets: one login, every request asks the server again, and the token is revoked at the end.
 func TestLeasedSecrets(t *testing.T) {
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		var reads, revoked atomic.Int32
 		fail := atomic.Bool{}
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -162,7 +162,7 @@ func TestLeasedSecrets(t *testing.T) {
 
 // TestIdentity: the token is asked for by its audience, delivered under its name, and the events tell its life.
 func TestIdentity(t *testing.T) {
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Query().Get("audience") == "sts.example" && r.Header.Get("Authorization") == "Bearer hunter-rt" {
 				io.WriteString(w, `{"value":"hunter-jwt"}`)
@@ -224,7 +224,7 @@ local, remote = iovec(ctypes.addressof(buf), 64), iovec(0x400000, 64)
 read = [n for n in range(1, 5) if n != os.getpid() and libc.process_vm_readv(n, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0) > 0]
 print(found, attached, read, len(pids) < 10, "inside-only" in os.environ.get("K", ""))
 `
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		b := secretBench(t, u, "CELLOS_BROKER=env", "CELLOS_SECRET_K=inside-only", "CELLOS_SECRET_OTHER=outside-only", "ELSE=outside-only")
 		b.write("look.py", look, 0o644)
 		d := secretDocument(b, "env", `["K"]`, "exec python3 look.py", "")

@@ -152,9 +152,9 @@ func (p *planner) runscArguments() []string {
 		"--network=" + map[bool]string{true: "sandbox", false: "none"}[p.p.Network.Device],
 		// The control group and the network namespace are the outer cell's.
 		"--ignore-cgroups", "--gofer-network-namespace=host", "--host-settings=ignore",
-		// What the grants hold besides files and folders is no way out, and no copy is made of anything: the copy-on-write view is the
-		// host kernel's, below.
-		"--host-uds=none", "--host-fifo=none", "--overlay2=none",
+		// What the grants hold besides files and folders is no way out, but for the socket on which secrets are asked for: then every
+		// granted one can be connected to, as without gVisor. No copy is made of anything: the copy-on-write view is the host kernel's, below.
+		"--host-uds=" + map[bool]string{true: "open", false: "none"}[AsksForSecrets(p.a) && len(p.a.Secrets) > 0], "--host-fifo=none", "--overlay2=none",
 		"--gso=false", "--software-gso=false",
 		"run", "--bundle=" + sandboxBundle,
 		fmt.Sprintf("--exec-fd=%d", fd(InnerInit)),
@@ -224,15 +224,4 @@ func sandboxPolicy() *seccomp.Policy {
 		}, Else: seccomp.Errno(sysabi.EPERM)},
 		families,
 	}}
-}
-
-// sandboxDemands refuses what gVisor does not have.
-func (p *planner) sandboxDemands() {
-	if p.a.Clocks {
-		p.refuse("spec.run.timeNamespace", "a time namespace of its own: gVisor has none", "leave it out: gVisor's clocks show neither the host's boot time nor its uptime")
-	}
-	p.sandboxNetworkDemands()
-	if p.a.Watch != authority.WatchNone {
-		p.refuse("spec.run.seccomp.reportRefusals", "reporting refused system calls: gVisor does not tell the supervisor of them", "leave it out, or use the process backend")
-	}
 }

@@ -3,6 +3,7 @@
 package gvisor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -190,5 +191,9 @@ func (c *gvisorCell) Open(name string) (fs.File, error) {
 	if !ok || !path.IsAbs(name) || slices.Contains(strings.Split(name, "/"), "..") {
 		return nil, fmt.Errorf("opening %s: a path that is not absolute, or leads upwards", name)
 	}
-	return o.Open(plan.SandboxCell + name)
+	file, err := o.Open(plan.SandboxCell + name)
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", name, cmp.Or(errors.Unwrap(err), err)) // its own words have the path in the outer cell
+	}
+	return file, nil
 }
