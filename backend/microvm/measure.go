@@ -68,7 +68,7 @@ func (c *machineCell) observed(p plan.Promise) cell.Layer {
 		return l
 	}
 	l.Inside = fmt.Sprintf("the guest claims: Linux %s on %s", c.hello.Kernel, c.hello.Arch)
-	l.Outside = fmt.Sprintf("%s (%s) runs as process %d with kernel %s%s, initial file system %s, %d images", c.backend.Monitor.Name(), c.digests.Monitor, c.monitor.PID(), c.digests.Kernel,
+	l.Outside = fmt.Sprintf("%s (%s)%s runs as process %d with kernel %s%s, initial file system %s, %d images", c.backend.Monitor.Name(), c.digests.Monitor, c.backend.processor(), c.monitor.PID(), c.digests.Kernel,
 		c.unpackedFrom(), c.digests.Initrd, len(c.drives))
 	return l
 }

@@ -36,6 +36,7 @@ func machines(env environment, strict bool) (chosen, error) {
 		name: backendMicroVM,
 		own:  []string{b.Store.Dir()},
 		plan: func(a *authority.Authority, h plan.Host) (*plan.Plan, error) {
+			b = b.Accelerated(context.Background())
 			facts, err := b.LearnFacts(context.Background())
 			if err != nil {
 				return nil, err
