@@ -201,7 +201,7 @@ func TestVerify(t *testing.T) {
 		b.cell(nil, "true").ok(t)
 		b.cellos("verify", "--require", b.dir+"/policy.yaml", "last").ok(t)
 		proof := b.cellos("verify").ok(t) // the last run
-		for _, want := range []string{"good: run ", "nothing is missing", "no network", "13 layers were measured", "succeeded; nothing was left over"} {
+		for _, want := range []string{"good: run ", "nothing is missing", "no network", "command: true\n", "cell true\n", "13 layers were measured", "succeeded; nothing was left over"} {
 			if !strings.Contains(proof, want) {
 				t.Errorf("verify does not say %q:\n%s", want, proof)
 			}

@@ -8,6 +8,7 @@ package printable
 
 import (
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -44,6 +45,19 @@ func Line(s string) string {
 }
 
 const hex = "0123456789abcdef"
+
+// Command returns an argument vector as a shell would want it, safe to print.
+func Command(argv []string) string {
+	var words []string
+	for _, a := range argv {
+		shown := Line(a)
+		if shown == "" || strings.ContainsAny(shown, " \t'\"\\$`;&|<>()*?[]#~!{}") {
+			shown = "'" + strings.ReplaceAll(shown, "'", `'\''`) + "'"
+		}
+		words = append(words, shown)
+	}
+	return strings.Join(words, " ")
+}
 
 // JSON returns a JSON text with the same characters, except line feeds and tabs, as JSON escapes, so that it means what it meant. Bytes that
 // are not UTF-8 become U+FFFD.

@@ -63,3 +63,16 @@ func TestJSON(t *testing.T) {
 		}
 	}
 }
+
+func TestCommand(t *testing.T) {
+	for want, argv := range map[string][]string{
+		"":                  nil,
+		"make -j 'a b' ''":  {"make", "-j", "a b", ""},
+		`'it'\''s' '$HOME'`: {"it's", "$HOME"},
+		`'x\u202ey'`:        {"x\u202ey"},
+	} {
+		if got := Command(argv); got != want {
+			t.Errorf("%q: %s, want %s", argv, got, want)
+		}
+	}
+}

@@ -223,7 +223,11 @@ func writeReport(out io.Writer, r verify.Report, facts *policy.Facts, unmet []st
 	if r.Abandoned {
 		how = "nothing is missing up to where its supervisor died; the closing event was added afterwards"
 	}
-	for _, s := range append([]string{"record: " + how}, facts.Sentences()...) {
+	when := fmt.Sprintf("when: from %s to %s", r.First.UTC().Format(time.RFC3339), r.Last.UTC().Format(time.RFC3339))
+	if facts.Cell != "" {
+		when += ", cell " + facts.Cell
+	}
+	for _, s := range append([]string{"record: " + how, when}, facts.Sentences()...) {
 		if _, err := fmt.Fprintln(out, "  "+oneLine(s)); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"cellos.io/cellos/evidence"
+	"cellos.io/cellos/printable"
 )
 
 // Facts are what the events of a run say, as far as policies ask. The zero value knows nothing; Visit fills it. Where an
@@ -21,6 +22,8 @@ type Facts struct {
 	Denials                   int
 	Outcome                   string
 	Clean                     bool
+	Cell                      string   // the cell's name
+	Argv                      []string // of the command; empty: there was none
 
 	plan, boundary, residue bool // the event was there
 }
@@ -42,6 +45,14 @@ func (f *Facts) Visit(e evidence.Event) {
 		}
 	}
 	switch e.Type {
+	case evidence.TypeStarted:
+		var d struct{ CellID string }
+		json.Unmarshal(e.Data, &d)
+		f.Cell = d.CellID
+	case evidence.TypeCompleted:
+		var d struct{ Argv []string }
+		json.Unmarshal(e.Data, &d)
+		f.Argv = d.Argv
 	case evidence.TypePlan:
 		f.visitPlan(e.Data)
 	case evidence.TypeBoundary:
@@ -118,8 +129,18 @@ func bounded(list, more []string) []string {
 	return append(list, more[:min(len(more), maxList-len(list))]...)
 }
 
+// maxCommand is how many bytes of the command are said.
+const maxCommand = 300
+
 // Sentences say in words what the facts amount to, for a stream that verified.
 func (f *Facts) Sentences() (list []string) {
+	if len(f.Argv) > 0 {
+		command := printable.Command(f.Argv)
+		if len(command) > maxCommand {
+			command = strings.ToValidUTF8(command[:maxCommand], "") + "…"
+		}
+		list = append(list, "command: "+command)
+	}
 	if f.plan {
 		reach := "no network"
 		switch {
@@ -131,7 +152,7 @@ func (f *Facts) Sentences() (list []string) {
 				reach += fmt.Sprintf(" and %d more", n)
 			}
 		}
-		list = append(list, "granted: backend "+f.Backend+"; "+reach)
+		list = append(list, "granted: backend "+f.Backend+"; "+reach+"")
 		if len(f.CompatAllow) > 0 {
 			list = append(list, "opted out of: "+strings.Join(f.CompatAllow, ", "))
 		}

@@ -241,17 +241,7 @@ func (r *Run) Reach() string {
 }
 
 // Command returns the argument vector as a shell would want it.
-func (r *Run) Command() string {
-	var words []string
-	for _, a := range r.Argv {
-		shown := printable.Line(a)
-		if shown == "" || strings.ContainsAny(shown, " \t'\"\\$`;&|<>()*?[]#~!{}") {
-			shown = "'" + strings.ReplaceAll(shown, "'", `'\''`) + "'"
-		}
-		words = append(words, shown)
-	}
-	return strings.Join(words, " ")
-}
+func (r *Run) Command() string { return printable.Command(r.Argv) }
 
 // Span writes a duration with as many digits as are worth reading.
 func Span(d time.Duration) string {
