@@ -37,6 +37,9 @@ func (p Plan) AppendData(dst []byte, r *Run) []byte {
 	return o.end()
 }
 
+// Claimed begins an observation that a guest made of itself: nobody else saw it.
+const Claimed = "the guest claims: "
+
 // Layer is one layer of the boundary: what the plan promised and what was seen. An empty observation is left out: it
 // could not be made from there.
 type Layer struct {

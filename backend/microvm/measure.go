@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"cellos.io/cellos/cell"
+	"cellos.io/cellos/evidence"
 	"cellos.io/cellos/guest"
 	"cellos.io/cellos/plan"
 )
@@ -48,7 +49,7 @@ func (c *machineCell) boundary(r guest.Ready) cell.Boundary {
 			x.Holds = false
 			claims = []string{"nothing"}
 		}
-		x.Inside = "the guest claims: " + strings.Join(claims, "; ")
+		x.Inside = evidence.Claimed + strings.Join(claims, "; ")
 		b.Layers = append(b.Layers, x)
 	}
 	return b
@@ -67,7 +68,7 @@ func (c *machineCell) observed(p plan.Promise) cell.Layer {
 			answered(c.outside.Probes), len(c.outside.Probes), len(names), strings.Join(names, ", "))
 		return l
 	}
-	l.Inside = fmt.Sprintf("the guest claims: Linux %s on %s", c.hello.Kernel, c.hello.Arch)
+	l.Inside = fmt.Sprintf(evidence.Claimed+"Linux %s on %s", c.hello.Kernel, c.hello.Arch)
 	l.Outside = fmt.Sprintf("%s (%s)%s runs as process %d with kernel %s%s, initial file system %s, %d images", c.backend.Monitor.Name(), c.digests.Monitor, c.backend.processor(), c.monitor.PID(), c.digests.Kernel,
 		c.unpackedFrom(), c.digests.Initrd, len(c.drives))
 	return l

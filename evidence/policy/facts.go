@@ -19,6 +19,7 @@ type Facts struct {
 	CompatAllow               []string
 	Layers                    map[string]bool // measured layers: does it hold
 	BoundaryHolds             bool
+	Claimed                   int // of Layers, those that nobody saw but the guest that they are in
 	Denials                   int
 	Outcome                   string
 	Clean                     bool
@@ -107,8 +108,8 @@ func (f *Facts) visitBoundary(data []byte) {
 	var d struct {
 		Holds  bool
 		Layers []struct {
-			Name  string
-			Holds bool
+			Name, ObservedInside, ObservedOutside string
+			Holds                                 bool
 		}
 	}
 	json.Unmarshal(data, &d)
@@ -119,6 +120,9 @@ func (f *Facts) visitBoundary(data []byte) {
 	}
 	for _, l := range d.Layers {
 		held, known := f.Layers[l.Name]
+		if !known && l.ObservedOutside == "" && strings.HasPrefix(l.ObservedInside, evidence.Claimed) {
+			f.Claimed++
+		}
 		if known || len(f.Layers) < maxList {
 			f.Layers[l.Name] = l.Holds && (held || !known)
 		}
@@ -159,7 +163,11 @@ func (f *Facts) Sentences() (list []string) {
 	}
 	switch {
 	case f.boundary && f.BoundaryHolds:
-		list = append(list, fmt.Sprintf("enforced: %d layers were measured before the command's first instruction, and held", len(f.Layers)))
+		s := fmt.Sprintf("enforced: %d layers were measured before the command's first instruction, and held", len(f.Layers))
+		if f.Claimed > 0 {
+			s += fmt.Sprintf("; %d of them are inside the virtual machine, by its own account", f.Claimed)
+		}
+		list = append(list, s)
 	case f.boundary:
 		list = append(list, "enforced: the boundary did not hold, and nothing ran")
 	default:

@@ -119,6 +119,28 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestSentences: what a stranger reads of a run that verified.
+func TestSentences(t *testing.T) {
+	k, err := keys.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, f := run(t, k, func(list []evidence.Payload) []evidence.Payload {
+		list[1] = evidence.Boundary{Layers: []evidence.Layer{{Name: "seccomp", ObservedInside: evidence.Claimed + "2", Holds: true}, {Name: "machine", ObservedInside: evidence.Claimed + "Linux", ObservedOutside: "runs", Holds: true}}}
+		return append([]evidence.Payload{evidence.Started{}, evidence.Completed{Argv: []string{"sh", "-c", "a\x1bb " + strings.Repeat("x", 400)}}}, list...)
+	})
+	want := []string{
+		`command: sh -c 'a\x1bb ` + strings.Repeat("x", 300-len(`sh -c 'a\x1bb `)) + "…",
+		"granted: backend process; network: a.example.com:443",
+		"opted out of: dlq-only",
+		"enforced: 2 layers were measured before the command's first instruction, and held; 1 of them are inside the virtual machine, by its own account",
+		"ended: succeeded; nothing was left over",
+	}
+	if got := f.Sentences(); !slices.Equal(got, want) || f.Cell != "c" {
+		t.Errorf("%s: %q", f.Cell, got)
+	}
+}
+
 // TestBadReport: a stream that does not verify meets no policy.
 func TestBadReport(t *testing.T) {
 	r, err := verify.Verify(strings.NewReader(""), nil)

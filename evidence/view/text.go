@@ -179,10 +179,10 @@ func (r *Run) uses() [][]string {
 		if f.Changed != nil {
 			used = fmt.Sprintf("%s changed", plural(int(*f.Changed), "path"))
 			if f.Opened != nil {
-				used = fmt.Sprintf("opened %d times, %s", *f.Opened, used)
+				used = "opened " + plural(int(*f.Opened), "time") + ", " + used
 			}
 		} else if f.Opened != nil {
-			used = fmt.Sprintf("opened %d times", *f.Opened)
+			used = "opened " + plural(int(*f.Opened), "time")
 		}
 		rows = append(rows, []string{what, name, strings.Join(f.Access, ", "), used})
 	}
@@ -199,7 +199,7 @@ func (r *Run) uses() [][]string {
 	for _, s := range r.Secrets {
 		used := "taken: " + count(s.Taken)
 		if s.Taken != nil {
-			used = fmt.Sprintf("taken %d times", *s.Taken)
+			used = "taken " + plural(int(*s.Taken), "time")
 		}
 		rows = append(rows, []string{"secret", s.Name, "read", used})
 	}
