@@ -38,6 +38,36 @@ func definitions(t *testing.T) map[string]definition {
 	return s.Defs
 }
 
+// TestFormatPage: docs/evidence-format.md names every member of our own events.
+func TestFormatPage(t *testing.T) {
+	page, err := os.ReadFile("../docs/evidence-format.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for name, d := range definitions(t) {
+		short, own := strings.CutPrefix(name, evidence.OwnPrefix)
+		if !own {
+			continue
+		}
+		_, row, found := strings.Cut(string(page), "\n| `"+short+"` |")
+		if !found {
+			t.Errorf("%s has no row", short)
+			continue
+		}
+		row, _, _ = strings.Cut(row, "\n")
+		rows++
+		for member := range d.Properties {
+			if !slices.Contains([]string{"cellId", "specId", "runId"}, member) && !strings.Contains(row, "`"+member+"`") && !strings.Contains(row, "`"+member+"?`") {
+				t.Errorf("the row of %s does not name %s", short, member)
+			}
+		}
+	}
+	if rows < 10 {
+		t.Errorf("%d rows", rows)
+	}
+}
+
 // TestEveryTypeHasASchema reads the constants of types.go.
 func TestEveryTypeHasASchema(t *testing.T) {
 	f, err := parser.ParseFile(token.NewFileSet(), "types.go", nil, 0)
