@@ -169,7 +169,9 @@ func (a *asked) run(env environment, ui *console, runID string) error {
 	if given != nil {
 		given.Known = known.Add
 		ui.scrub = known.Text
-		run.Redact = redact.Strings(known.Text, out.redact)
+		if !given.Instant() {
+			run.Redact = redact.Strings(known.Text, out.redact)
+		}
 		run.Secrets, run.SecretsFolder, run.Meters = given, a.folder, append(run.Meters, given)
 	}
 	if carried != nil {

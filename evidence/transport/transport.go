@@ -19,7 +19,6 @@ import (
 	"sync"
 
 	"cellos.io/cellos/evidence"
-	"cellos.io/cellos/evidence/canon"
 	"cellos.io/cellos/evidence/eddsa"
 	"cellos.io/cellos/jsonwire"
 )
@@ -91,15 +90,32 @@ func (s *Signer) Format(f fmt.State, _ rune) { fmt.Fprint(f, s.kid) }
 // evidence.Config.Wrap.
 func (s *Signer) Wrap(inner evidence.Event) (evidence.Event, error) {
 	message := inner.AppendDocumented(nil)
-	data := append([]byte(`{"algorithm":"`), s.algorithm...)
+	data := append(make([]byte, 0, len(message)+512), `{"algorithm":"`...)
+	data = append(data, s.algorithm...)
 	data = append(data, `","event":`...)
-	data, err := canon.Append(data, message) // the same members, ascending
-	if err != nil {
-		return evidence.Event{}, fmt.Errorf("wrapping event %s: %v", inner.Type, err)
-	}
+	data = appendAscending(data, inner)
 	data = append(data, `,"signature":"`...)
 	data = base64.RawURLEncoding.AppendEncode(data, s.sign(message))
 	data = append(data, `","signerKid":`...)
 	data = append(jsonwire.AppendString(data, s.kid), '}')
 	return evidence.Event{ID: inner.ID, Source: Source, Type: evidence.TypeSignedEnvelope, Time: inner.Time, Data: data}, nil
+}
+
+// appendAscending appends the documented members of an event in the order of their names. Its data is canonical already.
+func appendAscending(dst []byte, e evidence.Event) []byte {
+	dst = append(dst, `{"data":`...)
+	if len(e.Data) == 0 {
+		dst = append(dst, "null"...)
+	}
+	dst = append(dst, e.Data...)
+	dst = append(dst, `,"datacontenttype":"application/json","id":`...)
+	dst = append(jsonwire.AppendString(dst, e.ID), `,"source":`...)
+	dst = append(jsonwire.AppendString(dst, e.Source), `,"specversion":"1.0","time":`...)
+	if e.Time.IsZero() {
+		dst = append(dst, "null"...)
+	} else {
+		dst = append(evidence.AppendTime(append(dst, '"'), e.Time), '"')
+	}
+	dst = append(dst, `,"traceparent":null,"type":`...)
+	return append(jsonwire.AppendString(dst, e.Type), '}')
 }

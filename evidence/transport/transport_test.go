@@ -113,3 +113,24 @@ func TestFromEnv(t *testing.T) {
 		}
 	}
 }
+
+// TestAscending: the event inside has the members that are signed, in canonical order.
+func TestAscending(t *testing.T) {
+	w := transport.NewHMAC("k<\"", []byte("key"))
+	for _, e := range []evidence.Event{
+		{ID: "i", Source: "s", Type: "t", Data: []byte(`{"a":[1,null],"b":"<&> "}`), Time: time.Unix(5, 120)},
+		{ID: "é\"", Source: "\\", Type: "\x01"},
+	} {
+		out, err := w.Wrap(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := canon.Append(nil, out.Data); err != nil || !bytes.Equal(again, out.Data) {
+			t.Errorf("%s is not canonical: %v", out.Data, err)
+		}
+		inner, err := canon.Append(nil, e.AppendDocumented(nil))
+		if err != nil || !bytes.Contains(out.Data, append([]byte(`"event":`), inner...)) {
+			t.Errorf("%s does not hold %s, %v", out.Data, inner, err)
+		}
+	}
+}
