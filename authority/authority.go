@@ -19,6 +19,7 @@ type Authority struct {
 	ID       string     // the cell's name, spec.id
 	Command  Command    // what runs; Argv is empty when the document has no run
 	Work     Work       // the working directory
+	Image    *Image     // whose files the cell has in place of the system's; nil: the system's
 	Files    Grants     // granted paths besides the working directory and the system directories
 	Syscalls string     // seccomp profile: "hardened", "strict", …
 	Filters  []Filter   // further seccomp filters; each can only narrow
@@ -83,6 +84,13 @@ const (
 	Write   Mode = "write"   // the host's files, written directly
 	Empty   Mode = "empty"   // an empty folder in the scratch space
 )
+
+// An Image is that of the cell's system.
+type Image struct {
+	Ref    string // as the document writes it
+	Digest string // "sha256:…", "" if the document pins none beside the reference
+	From   string
+}
 
 // Limits bound what the command uses. Zero means that the document sets none.
 type Limits struct {

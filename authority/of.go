@@ -192,12 +192,17 @@ func (a *Authority) exports(e *document.Export, at Place) {
 // demands lists the parts of a document that only some backends can honour. Correlation, placement, policy and telemetry
 // grant nothing and demand nothing.
 func (a *Authority) demands(s *document.Spec) {
+	if e := s.Environment; e != nil {
+		a.Image = &Image{Ref: e.ImageReference, From: "spec.environment"}
+		if e.ImageDigest != nil {
+			a.Image.Digest = *e.ImageDigest
+		}
+	}
 	for _, d := range []struct {
 		asked bool
 		Demand
 	}{
 		{s.Ingress != nil && (s.Ingress.Git != nil || s.Ingress.OCIImage != nil), Demand{"spec.ingress", "fetching inputs"}},
-		{s.Environment != nil, Demand{"spec.environment", "running in an image"}},
 		{s.Authority.AuthorityDerivation != nil, Demand{"spec.authority.authorityDerivation", "checking a derivation token"}},
 	} {
 		if d.asked {

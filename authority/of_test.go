@@ -109,8 +109,11 @@ func TestOf(t *testing.T) {
 		{"demands", `,"ingress":{"git":{"url":"u"}},"environment":{"imageReference":"i"},"identity":{"kind":"federatedOidc","provider":"p","audience":"a","secretRef":"s"}`,
 			`"secretRefs":["s"]`, "", func(a *Authority) {
 				a.Secrets, a.Identity = []string{"s"}, &Identity{"a", "s", time.Minute}
-				a.Demands = []Demand{{"spec.ingress", "fetching inputs"}, {"spec.environment", "running in an image"}}
+				a.Demands, a.Image = []Demand{{"spec.ingress", "fetching inputs"}}, &Image{Ref: "i", From: "spec.environment"}
 			}},
+		{"an image by its digest", `,"environment":{"imageReference":"i","imageDigest":"sha256:` + strings.Repeat("0", 64) + `"}`, "", "", func(a *Authority) {
+			a.Image = &Image{"i", "sha256:" + strings.Repeat("0", 64), "spec.environment"}
+		}},
 		{"an image as input", `,"ingress":{"ociImage":{"reference":"r"}}`, "", "", func(a *Authority) { a.Demands = []Demand{{"spec.ingress", "fetching inputs"}} }},
 		{"no names", "", `"dnsAuthority":{"resolvers":[],"hostnameAllowlist":[],"blockUdpDoq":true},"cdnAuthority":{"providers":[]}`, "", func(a *Authority) { a.Names.NoDoQ = true }},
 		{"names", "", `"dnsAuthority":{"resolvers":[{"resolverId":"r","endpoint":"192.0.2.1:53","protocol":"do53-udp"},{"resolverId":"q","endpoint":"dns.example:853","protocol":"doq","dnssec":{}}],` +

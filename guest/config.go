@@ -21,6 +21,8 @@ type Config struct {
 	UID, GID uint32 // who the cell is, in the guest as a whole
 
 	Drives []Drive `json:"drives"` // in the order of mounting
+	Image  bool    `json:"image"`  // the first drive is the whole tree, in which places for the others are made, and Etc
+	Etc    []Text  `json:"etc"`
 	Work   Work    `json:"work"`
 	Plan   Plan    `json:"plan"`
 	Output bool    `json:"output"` // one stream for output and error
@@ -33,6 +35,12 @@ type Drive struct {
 	Data   string `json:"data"`   // serial number of the device that has the files' contents; "": the image itself has them
 	At     []byte `json:"at"`     // "/" is the base of everything
 	File   []byte `json:"file"`   // the one file of the image that is shown at At; empty: all of it
+}
+
+// A Text is a file in /etc.
+type Text struct {
+	Name string `json:"name"`
+	Text []byte `json:"text"`
 }
 
 // Work is what the working directory is made of.

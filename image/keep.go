@@ -14,7 +14,7 @@ import (
 // A Listed image is one line of List.
 type Listed struct {
 	Digest string    `json:"digest"`
-	Kind   string    `json:"kind"` // "tree", "index", "initramfs" or "kernel"
+	Kind   string    `json:"kind"` // "tree", "root" of an OCI image, "index", "initramfs" or "kernel"
 	Size   int64     `json:"size"` // bytes
 	Disk   int64     `json:"disk"` // bytes that it takes
 	Trees  []string  `json:"trees"`
@@ -26,6 +26,9 @@ var kinds = map[string]string{".erofs": "tree", ".initrd": "initramfs", ".index"
 
 // ext is the end of the file's name.
 func (l Listed) ext() string {
+	if l.Kind == "root" {
+		return ".erofs"
+	}
 	for ext, kind := range kinds {
 		if kind == l.Kind {
 			return ext
@@ -40,12 +43,13 @@ func (s *Store) List() ([]Listed, error) {
 	if err != nil {
 		return nil, err
 	}
-	trees := map[string][]string{}
+	trees, roots := map[string][]string{}, map[string]bool{}
 	var list []Listed
 	for _, e := range entries {
 		var k known
 		if strings.HasSuffix(e.Name(), ".json") && s.read(e.Name(), &k) == nil && k.Digest != "" {
 			trees[k.Digest] = append(trees[k.Digest], k.Tree)
+			roots[k.Digest] = roots[k.Digest] || strings.HasPrefix(e.Name(), "root-")
 			if k.Index != "" {
 				trees[k.Index] = append(trees[k.Index], k.Tree)
 			}
@@ -61,6 +65,9 @@ func (s *Store) List() ([]Listed, error) {
 		fi, err := e.Info()
 		if err != nil {
 			continue // gone meanwhile
+		}
+		if roots["sha256:"+hexes] {
+			kind = "root"
 		}
 		x := Listed{Digest: "sha256:" + hexes, Kind: kind, Size: fi.Size(), Used: fi.ModTime(), Trees: trees["sha256:"+hexes]}
 		if st, ok := fi.Sys().(*syscall.Stat_t); ok {
@@ -87,14 +94,14 @@ func (s *Store) Verify(ctx context.Context, l Listed) error {
 }
 
 // Collect removes the images of trees that are converted anew, or are no more, and what an interrupted conversion left; with all, every
-// image. One that a machine uses stays. It returns the digests and the bytes of disk that were freed.
+// image, those of registries too. One that a machine uses stays. It returns the digests and the bytes of disk that were freed.
 func (s *Store) Collect(all bool) (gone []string, freed int64, err error) {
 	list, err := s.List()
 	if err != nil {
 		return nil, 0, err
 	}
 	for _, l := range list {
-		if !all && len(l.Trees) > 0 && slices.ContainsFunc(l.Trees, func(t string) bool { _, err := os.Lstat(t); return err == nil || l.Kind == "initramfs" }) {
+		if !all && l.wanted() {
 			continue
 		}
 		path := s.path(l.Digest, l.ext())
@@ -112,6 +119,15 @@ func (s *Store) Collect(all bool) (gone []string, freed int64, err error) {
 		}
 	}
 	return gone, freed, nil
+}
+
+// wanted reports whether a next run may use the image: its tree is still there, and was not converted to another one since.
+func (l Listed) wanted() bool {
+	switch l.Kind {
+	case "initramfs", "root":
+		return len(l.Trees) > 0
+	}
+	return slices.ContainsFunc(l.Trees, func(t string) bool { _, err := os.Lstat(t); return err == nil })
 }
 
 // removeUnused removes a file that nobody has locked.

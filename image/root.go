@@ -60,6 +60,20 @@ func ParseRef(s string) (Ref, error) {
 	return r, nil
 }
 
+// String writes the reference as ParseRef reads it.
+func (r Ref) String() string {
+	s := r.Name
+	if r.Kind != "" {
+		s = r.Kind + ":" + s
+	} else {
+		s = "docker://" + s
+	}
+	if r.Digest != "" {
+		s += "@" + r.Digest
+	}
+	return s
+}
+
 // Pinned is the digest that a reference stands for: the one that it names, or that of the only image in a folder. The empty string means
 // that one has to look into the image itself.
 func (r Ref) Pinned() string {

@@ -19,7 +19,7 @@ var etcFiles = []string{
 
 // etcPoints makes the cell's /etc: accounts and host names that tell nothing of the host, links, and places for what is shown of it.
 func (p *planner) etcPoints() {
-	if p.replaced("/etc") {
+	if !p.ownEtc() {
 		return
 	}
 	b := &p.b
@@ -54,7 +54,7 @@ func (p *planner) etc() {
 
 // etcShown lists what is shown of the host's /etc.
 func (p *planner) etcShown() (paths []string) {
-	if p.replaced("/etc") {
+	if !p.ownEtc() {
 		return nil
 	}
 	for _, name := range p.h.Etc {

@@ -17,12 +17,15 @@ type Guest struct {
 	Landlock int               // ABI
 	Proc     map[string]uint32 // what is there of the parts of /proc that plans cover, with permission bits
 	OpenMax  uint64            // hard limit of open files
+	Root     *Root             // the image that it gets; nil: the host's system
 }
 
 // A Machine is the virtual machine that a cell gets.
 type Machine struct {
 	Memory uint64 // bytes of the whole machine
 	CPUs   int
+	Image  string   // digest of the file system that is the base of the guest's file tree; "": the host's
+	Texts  []Text   // what the guest writes into its /etc, if it is the image's
 	Base   []string // names in / of the host whose trees make the base of the guest's file tree
 	Etc    []string // names in /etc that are shown
 	Trees  []string // further paths of the host that are shown in the guest at the same place, outermost first
@@ -79,6 +82,10 @@ func ForGuest(a *authority.Authority, h Host, g Guest) (*Plan, error) {
 
 	p := &planner{a: &in, h: gh, p: &Plan{Backend: "microvm", Arch: h.Arch, Exports: len(a.Exports) > 0, Limits: a.Limits, Work: a.Work, Held: Held{Changes: -1, Terminal: -1, Device: -1, State: -1}, Machine: m}}
 	p.machine(m, &in)
+	if g.Root != nil {
+		p.h.Image = g.Root
+		p.inImage(m)
+	}
 	if in.Work.Mode == authority.Overlay {
 		in.Work.Mode = authority.Write // the guest puts an overlay there before the cell is built
 	}
@@ -90,6 +97,9 @@ func ForGuest(a *authority.Authority, h Host, g Guest) (*Plan, error) {
 		return nil, p.refused
 	}
 	p.trays(m)
+	if g.Root != nil {
+		m.Texts = p.imageTexts()
+	}
 	p.build()
 	if n := len(p.p.Table); n > table.MaxSteps {
 		p.refuse("", fmt.Sprintf("the granted paths take %d steps to show; at most %d are possible", n, table.MaxSteps), "grant folders that contain them")
@@ -150,7 +160,7 @@ func (p *planner) machine(m *Machine, in *authority.Authority) {
 // trays lists the trees that become images.
 func (p *planner) trays(m *Machine) {
 	for _, d := range systemDirs {
-		if e := p.h.Entries[d]; e.Kind == Directory || e.Kind == Symlink {
+		if e := p.h.Entries[d]; m.Image == "" && (e.Kind == Directory || e.Kind == Symlink) {
 			m.Base = append(m.Base, d[1:])
 		}
 	}

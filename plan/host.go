@@ -23,6 +23,7 @@ type Host struct {
 	// ResolvConf and Hosts are the texts of the host's files of these names, for cells on the host's network.
 	ResolvConf, Hosts string
 
+	Image   *Root            // what there is in place of the system; nil: the host's own
 	Etc     []string         // names in /etc
 	Private []string         // folders and files of the supervisor's own, which no cell may have; real paths, in Entries too
 	Entries map[string]Entry // what Paths asked for; a path that is not there is missing

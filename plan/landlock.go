@@ -75,7 +75,7 @@ func (p *planner) landRules() []landRule {
 		{at: "/dev", access: landDevice | sysabi.LANDLOCK_ACCESS_FS_READ_DIR},
 		{at: "/dev/shm", access: landRead | landWrite},
 	}
-	if !p.replaced("/etc") {
+	if p.ownEtc() {
 		rules = append(rules, landRule{at: "/etc", access: landRead | sysabi.LANDLOCK_ACCESS_FS_EXECUTE})
 	}
 	for _, t := range p.trees {

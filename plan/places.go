@@ -87,7 +87,7 @@ func (p *planner) places() {
 			break
 		}
 	}
-	for _, d := range systemDirs {
+	for _, d := range p.system() {
 		if e := p.h.Entries[d]; e.Kind == Directory && !p.replaced(d) {
 			p.trees = append(p.trees, tree{at: d, host: d, kind: Directory, access: authority.CanRead | authority.CanExec, system: true, slot: -1})
 		}
@@ -129,7 +129,7 @@ func (p *planner) place(t tree) {
 			t.host, t.slot = "", -1
 		}
 	}
-	for _, d := range systemDirs {
+	for _, d := range p.system() {
 		if e := p.h.Entries[d]; e.Kind == Symlink && authority.Below(t.at, d) {
 			p.refuse(t.from, fmt.Sprintf("%s lies behind %s, which is a symbolic link to %s", t.at, d, e.Target), "")
 			return
@@ -165,7 +165,7 @@ func (p *planner) place(t tree) {
 		}
 		t.kind = e.Kind
 	}
-	if slices.Contains(systemDirs, t.at) && t.host == t.at {
+	if slices.Contains(p.system(), t.at) && t.host == t.at {
 		t.access |= authority.CanRead | authority.CanExec // granting what every cell has takes nothing away
 	}
 	p.trees = append(p.trees, t)

@@ -14,6 +14,9 @@ func (p *planner) demands() {
 	for _, d := range p.a.Demands {
 		p.refuse(d.From, d.What+": "+yet, "")
 	}
+	if p.a.Image != nil && p.h.Image == nil {
+		p.refuse(p.a.Image.From, "running in an image: only a virtual machine can", "choose the microvm backend (--backend microvm)")
+	}
 	p.secrets()
 	for _, x := range p.a.Exports {
 		if slices.Contains(strings.Split(x.Path, "/"), "..") {

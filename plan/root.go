@@ -79,7 +79,7 @@ func (p *planner) root() {
 // points makes every folder, link and mount point of the root itself.
 func (p *planner) points() {
 	b := &p.b
-	for _, d := range systemDirs {
+	for _, d := range p.system() {
 		if e := p.h.Entries[d]; e.Kind == Symlink && !p.replaced(d) {
 			b.do("linking "+d, "symlinkat", table.Path(e.Target), table.FD(p.rootFD), table.Path(d[1:]))
 		}

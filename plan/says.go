@@ -38,7 +38,11 @@ func (p *planner) says() {
 			system = append(system, t.host)
 		}
 	}
-	p.can("read and run the system's programs in "+strings.Join(system, ", "), LayerMount, wall)
+	if p.h.Image == nil {
+		p.can("read and run the system's programs in "+strings.Join(system, ", "), LayerMount, wall)
+	} else {
+		p.can("read and run the programs of the image "+p.h.Image.Ref+", in place of the system's", LayerMount, wall)
+	}
 	var etc []string
 	for _, at := range p.etcShown() {
 		etc = append(etc, strings.TrimPrefix(at, "/etc/"))

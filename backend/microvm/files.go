@@ -22,7 +22,7 @@ func (c *machineCell) files(ctx context.Context, b Backend) error {
 		return fmt.Errorf("making the guest's initial file system: %w", err)
 	}
 	c.images = append(c.images, initrd)
-	c.initrd = initrd
+	c.initrd, c.digests.Root = initrd, c.plan.Machine.Image
 	if err := c.find(ctx, b); err != nil {
 		return err
 	}
@@ -52,10 +52,15 @@ func (c *machineCell) files(ctx context.Context, b Backend) error {
 		}
 		return drive(img, guest.Drive{At: []byte(at), File: []byte(img.File)})
 	}
-	if c.view, err = b.Store.View(ctx, image.Want{Path: "/", Owner: owner, Names: m.Base, Exclude: m.Hidden, System: systemSigns}); err != nil {
-		return err
-	}
-	if err := drive(c.view.Image, guest.Drive{Data: "view", At: []byte("/")}); err != nil {
+	if m.Image != "" {
+		img, err := b.Store.Image(m.Image)
+		if err != nil {
+			return err
+		}
+		if err := drive(img, guest.Drive{At: []byte("/")}); err != nil {
+			return err
+		}
+	} else if err := c.system(ctx, b, owner, drive); err != nil {
 		return err
 	}
 	if len(m.Etc) > 0 {
@@ -76,6 +81,15 @@ func (c *machineCell) files(ctx context.Context, b Backend) error {
 		return fmt.Errorf("%d granted paths; a machine has %d drives: grant folders that contain them", len(c.drives), maxDrives)
 	}
 	return nil
+}
+
+// system shows the host's own folders, whose contents stay where they are.
+func (c *machineCell) system(ctx context.Context, b Backend, owner image.Owner, drive func(*image.Image, guest.Drive) error) (err error) {
+	m := c.plan.Machine
+	if c.view, err = b.Store.View(ctx, image.Want{Path: "/", Owner: owner, Names: m.Base, Exclude: m.Hidden, System: systemSigns}); err != nil {
+		return err
+	}
+	return drive(c.view.Image, guest.Drive{Data: "view", At: []byte("/")})
 }
 
 // maxDrives is what fits on a machine's bus beside the other devices.

@@ -216,7 +216,14 @@ func (c *machineCell) config() guest.Config {
 	p := c.plan
 	return guest.Config{
 		Protocol: guest.Protocol, Time: time.Now().UnixNano(), Seed: seed, UID: p.Machine.UID, GID: p.Machine.GID,
-		Drives: c.drives, Plan: guest.Pack(p), Output: c.out == c.err, Stdin: c.in != nil,
+		Drives: c.drives, Image: p.Machine.Image != "", Etc: texts(p.Machine.Texts), Plan: guest.Pack(p), Output: c.out == c.err, Stdin: c.in != nil,
 		Work: guest.Work{Path: []byte(p.Work.Path), Overlay: p.Work.Mode == authority.Overlay, Size: p.Limits.Scratch},
 	}
+}
+
+func texts(list []plan.Text) (out []guest.Text) {
+	for _, t := range list {
+		out = append(out, guest.Text{Name: t.Name, Text: []byte(t.Text)})
+	}
+	return out
 }

@@ -3,6 +3,7 @@
 // kernel and image (docs/adr/0050-a-program-for-images.md).
 //
 //	cellos-image -store DIR kernel FILE
+//	cellos-image -store DIR oci oci:DIR | oci-archive:FILE | docker-archive:FILE | docker://NAME
 //
 // On success it prints what it made as JSON. On failure it prints the reason to standard error, and the exit status is 1; of a command line
 // that it does not take, 2.
@@ -19,6 +20,7 @@ import (
 	"syscall"
 
 	"cellos.io/cellos/image"
+	"cellos.io/cellos/image/oci"
 	"cellos.io/cellos/image/vmlinux"
 )
 
@@ -55,6 +57,8 @@ func do(ctx context.Context, store, verb, arg string) (any, error) {
 			return nil, err
 		}
 		return s.AddELF(ctx, k, func(f *os.File, n int64) ([]byte, error) { return vmlinux.Unpack(f, n) })
+	case "oci":
+		return oci.Add(ctx, s, arg, runtime.GOARCH)
 	}
 	return nil, fmt.Errorf("unknown command %q", verb)
 }

@@ -13,6 +13,7 @@ import (
 
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/document"
+	"cellos.io/cellos/image"
 )
 
 // A grants is what the flags of an ad-hoc run ask for. It becomes a document like any other: the same rules and the same record.
@@ -27,6 +28,7 @@ type grants struct {
 	user              *document.User
 	tty               bool
 	hostname, name    string
+	image             string // --image
 	network           netAsked
 	clocks            bool
 }
@@ -38,7 +40,7 @@ const adhocLifetime = 24 * time.Hour
 
 func grantFlagNames() []string {
 	return []string{"--read", "--write", "--exec", "--workdir", "--env", "--memory", "--cpus", "--pids", "--nofile", "--file-size", "--scratch",
-		"--output", "--time", "--grace", "--seccomp", "--report-refusals", "--user", "--tty", "--hostname", "--name", "--net", "--dns", "--private", "--time-namespace", "--file"}
+		"--output", "--time", "--grace", "--seccomp", "--report-refusals", "--user", "--tty", "--hostname", "--image", "--name", "--net", "--dns", "--private", "--time-namespace", "--file"}
 }
 
 // register adds the flags to a set.
@@ -101,6 +103,11 @@ func (g *grants) register(set *flag.FlagSet, env environment) {
 		return err
 	})
 	asked("hostname", "", func(v string) error { g.hostname = v; return nil })
+	asked("image", "", func(v string) error {
+		ref, err := image.ParseRef(v)
+		g.image = ref.String() // with the whole path
+		return err
+	})
 	asked("name", "", func(v string) error { g.name = v; return nil })
 	g.network.register(asked)
 	yes := func(name string, to *bool) {
@@ -186,11 +193,16 @@ func (g *grants) document(argv []string, env environment) (*document.Document, e
 	fs := &document.Filesystem{Read: documentGrants(g.read), Write: documentGrants(g.write), Exec: documentGrants(g.exec), WorkingDirectory: &mode}
 	grants := document.Authority{Filesystem: fs, EgressRules: []document.EgressRule{}, SecretRefs: []string{}}
 	g.network.document(&grants)
+	var in *document.Environment
+	if g.image != "" {
+		in = &document.Environment{ImageReference: g.image}
+	}
 	return &document.Document{APIVersion: document.APIVersion, Kind: document.Kind, Spec: document.Spec{
-		ID:        g.id(argv[0]),
-		Run:       run,
-		Authority: grants,
-		Lifetime:  document.Lifetime{TTLSeconds: int64(lifetime / time.Second)},
+		ID:          g.id(argv[0]),
+		Environment: in,
+		Run:         run,
+		Authority:   grants,
+		Lifetime:    document.Lifetime{TTLSeconds: int64(lifetime / time.Second)},
 	}}, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -17,16 +18,17 @@ import (
 )
 
 const imageUsage = `usage: cellos image list [--json]
-       cellos image build PATH
+       cellos image build PATH | IMAGE
        cellos image verify [DIGEST]
        cellos image gc [--all]
 
 The images that virtual machines boot from, in CELLOS_IMAGES. All of them can be made again.
 
   list      their digests, sizes, and the trees that they were made of
-  build     make the image of a file or folder now, so that the first run need not; prints its digest
+  build     make the image of a file or folder now, so that the first run need not; prints its digest. Or get an OCI image, and print
+            the name by which --image finds it: oci:DIR, oci-archive:FILE, docker-archive:FILE, or docker://NAME of a registry
   verify    read every image, or one, and compare it with its digest
-  gc        remove the images of trees that have changed or are gone; with --all every one that no machine uses
+  gc        remove the images of trees that have changed or are gone; with --all every one that no machine uses, and OCI images
 `
 
 func imageCommand(args []string, env environment, ui *console) error {
@@ -60,6 +62,9 @@ func imageCommand(args []string, env environment, ui *console) error {
 	case "list":
 		return listImages(s, env, *asJSON)
 	case "build":
+		if isImageRef(rest[0]) {
+			return getImage(s, env, rest[0])
+		}
 		return buildImage(s, env, rest[0])
 	case "verify":
 		return verifyImages(s, env, strings.Join(rest, ""))
@@ -87,6 +92,25 @@ func listImages(s *image.Store, env environment, asJSON bool) error {
 		fmt.Fprintf(w, "%s\t%s\t%d KiB\t%s\n", l.Digest, l.Kind, l.Disk>>10, oneLine(strings.Join(l.Trees, " ")))
 	}
 	return w.Flush()
+}
+
+// isImageRef reports whether an argument names an OCI image, and no path.
+func isImageRef(s string) bool {
+	return slices.ContainsFunc([]string{"oci:", "oci-archive:", "docker-archive:", "docker://"}, func(p string) bool { return strings.HasPrefix(s, p) })
+}
+
+// getImage gets an OCI image into the store.
+func getImage(s *image.Store, env environment, arg string) error {
+	ref, err := image.ParseRef(arg)
+	if err != nil {
+		return mistake{err.Error(), "cellos help image"}.at("image")
+	}
+	r, err := addImage(s, ref)
+	if err != nil {
+		return refusal(err)
+	}
+	_, err = fmt.Fprintln(env.out, r.Ref)
+	return err
 }
 
 // buildImage makes the image that a run of this user would make.

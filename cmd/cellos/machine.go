@@ -42,6 +42,11 @@ func machines(env environment, strict bool) (chosen, error) {
 				return nil, err
 			}
 			b.Facts = facts
+			if a.Image != nil {
+				if facts.Root, err = imageRoot(b.Store, a); err != nil {
+					return nil, err
+				}
+			}
 			return plan.ForGuest(a, h, facts)
 		},
 		cells: func(process.Backend) cell.Backend { return b },

@@ -38,6 +38,8 @@ nothing else of the host, no network, no environment. Flags grant more:
   --user UID[:GID]        ids that the command sees; on the host it is never root
   --tty, -t               a terminal of its own
   --hostname NAME         default: cell
+  --image IMAGE           the files of an OCI image in place of the system's, in a virtual machine: oci:DIR, oci-archive:FILE,
+                          docker-archive:FILE, or NAME@sha256:HEX that cellos image build got from a registry
   --time-namespace        a time namespace of its own
   --net NAME[:PORT[/PROTOCOL]]
                           let the command reach a name, or an address; without a port: 443. Repeat it for more.

@@ -95,7 +95,7 @@ func tree(c guest.Config) error {
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return err
 	}
-	if err := sysabi.Mount("cellos-guest", root, "tmpfs", sysabi.MS_NOSUID|sysabi.MS_NODEV, "mode=0755,size=16m"); err != nil {
+	if err := top(c); err != nil {
 		return fmt.Errorf("making the root: %w", err)
 	}
 	for i, d := range c.Drives {
@@ -103,6 +103,7 @@ func tree(c guest.Config) error {
 		at := string(d.At)
 		var err error
 		switch {
+		case at == "/" && c.Image: // it is there
 		case at == "/":
 			err = base(from)
 		case len(d.File) > 0:
@@ -136,6 +137,45 @@ func tree(c guest.Config) error {
 		return err
 	}
 	return os.Chdir("/")
+}
+
+// top makes the top of the tree: an empty folder in memory or, of an image, one over it, so that places can be made anywhere.
+func top(c guest.Config) error {
+	at := root
+	if c.Image {
+		at = "/over"
+		if err := os.MkdirAll(at, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := sysabi.Mount("cellos-guest", at, "tmpfs", sysabi.MS_NOSUID|sysabi.MS_NODEV, "mode=0755,size=16m"); err != nil || !c.Image {
+		return err
+	}
+	for _, d := range []string{"/upper", "/work"} {
+		if err := os.Mkdir(at+d, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := sysabi.Mount("overlay", root, "overlay", sysabi.MS_NOSUID|sysabi.MS_NODEV, "lowerdir="+staging+"/0,upperdir=/over/upper,workdir=/over/work"); err != nil {
+		return err
+	}
+	r, err := os.OpenRoot(root) // no link of the image leads out of it
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if err := r.MkdirAll("etc", 0o755); err != nil {
+		return err
+	}
+	for _, f := range c.Etc {
+		if err := r.RemoveAll("etc/" + f.Name); err != nil {
+			return err
+		}
+		if err := r.WriteFile("etc/"+f.Name, f.Text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // base shows the folders and links of the first drive.
