@@ -5,33 +5,33 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 )
 
-// everywhere runs a test once for each user and each backend that promises the same: what is true of a cell of Linux processes is true of
-// one on gVisor.
-func everywhere(t *testing.T, f func(t *testing.T, u user)) {
-	t.Helper()
-	each(t, f)
+// everybody is each user on each backend that promises the same: what is true of a cell of Linux processes is true of one on gVisor.
+func everybody() []user {
+	list := users()
 	if testing.Short() {
-		return // the second kernel takes its time
+		return list // the second kernel takes its time
 	}
 	for _, u := range users() {
 		u.backend = "gvisor"
-		t.Run("gvisor "+u.name, func(t *testing.T) {
+		list = append(list, u)
+	}
+	return list
+}
+
+// everywhere runs a test once for everybody.
+func everywhere(t *testing.T, f func(t *testing.T, u user)) {
+	t.Helper()
+	for _, u := range everybody() {
+		t.Run(strings.TrimSpace(u.backend+" "+u.name), func(t *testing.T) {
 			t.Parallel()
 			f(t, u)
 		})
 	}
-}
-
-// on puts the user's backend on a command line of cellos.
-func (u user) on(args []string) []string {
-	if u.backend == "" || len(args) == 0 || args[0] != "run" && args[0] != "explain" {
-		return args
-	}
-	return append([]string{args[0], "--backend", u.backend}, args[1:]...)
 }
 
 // theRunsc is the tree's runsc where every user can start it; root's cells are another user's.

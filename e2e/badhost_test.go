@@ -19,7 +19,7 @@ func elf(machine byte) string {
 }
 
 func TestCommandsThatCannotStart(t *testing.T) {
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		b, _ := badBench(t, u)
 		b.write("cut", elf(62)[:64], 0o755) // EM_X86_64
 		b.write("foreign", elf(22), 0o755)  // EM_S390
@@ -107,7 +107,7 @@ func TestADeletedWorkingDirectory(t *testing.T) {
 
 // What a user cannot read is not shown by a grant either.
 func TestUnreadableFolders(t *testing.T) {
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		if u.uid == 0 || os.Getuid() != 0 {
 			t.Skip("needs root to make a folder that the user cannot read, and a user that is not root")
 		}
@@ -188,7 +188,7 @@ func TestAFullStateDirectory(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("needs root to mount a small disk in a mount namespace of its own")
 	}
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		b := newBench(t, u)
 		out := newBench(t, u).dir
 		mark := filepath.Join(out, "mark")

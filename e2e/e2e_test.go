@@ -131,7 +131,7 @@ func newBench(t *testing.T, u user) *bench {
 		if runsc(t) == "" {
 			t.Fatal("runsc is not built: sh backend/gvisor/runsc/build.sh")
 		}
-		b.env = append(b.env, "CELLOS_RUNSC="+runsc(t))
+		b.env = append(b.env, "CELLOS_CELL_BACKEND=gvisor", "CELLOS_RUNSC="+runsc(t))
 	}
 	return b
 }
@@ -167,7 +167,6 @@ func (b *bench) write(name, content string, mode os.FileMode) string {
 func (b *bench) command(args ...string) *exec.Cmd {
 	ctx, cancel := context.WithTimeout(context.Background(), 6*time.Minute) // a machine that does other things as well compiles slowly
 	b.t.Cleanup(cancel)
-	args = b.user.on(args)
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Dir, cmd.Env = b.dir, b.env
 	cmd.WaitDelay = 10 * time.Second

@@ -38,7 +38,7 @@ func TestTheCommandSeesOnlyWhatWasGranted(t *testing.T) {
 }
 
 func TestWorkingDirectoryModes(t *testing.T) {
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		script := "cat old 2>/dev/null; echo changed > old; echo new > new; rm -f gone; ls"
 		for _, c := range []struct {
 			mode, old string

@@ -44,7 +44,7 @@ func exitCode(err error) int {
 }
 
 func TestSignalsEndTheCellInOrder(t *testing.T) {
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		for _, c := range []struct {
 			sig  syscall.Signal
 			name string
@@ -64,7 +64,7 @@ func TestSignalsEndTheCellInOrder(t *testing.T) {
 }
 
 func TestACommandThatIgnoresSignalsIsKilled(t *testing.T) {
-	each(t, func(t *testing.T, u user) {
+	everywhere(t, func(t *testing.T, u user) {
 		b := newBench(t, u)
 		cmd, r := b.start("trap '' TERM; echo ready; while :; do sleep 1; done", "--grace", "1s")
 		cmd.Process.Signal(syscall.SIGTERM)

@@ -168,7 +168,11 @@ func (p *planner) cgroup() {
 		p.refuse(p.a.Limits.MemoryFrom, fmt.Sprintf("%d bytes are less than a cell needs to come to stand, which is %s", m, size(LeastMemory)), "ask for more")
 		return
 	}
-	c, refused := Group(p.a.ID, p.a.Limits, p.h.Cgroups)
+	l := p.a.Limits
+	if p.sandbox != nil {
+		l.Processes = sandboxProcesses(l.Processes) // of the host; gVisor limits the command's
+	}
+	c, refused := Group(p.a.ID, l, p.h.Cgroups)
 	p.refused = append(p.refused, refused...)
 	p.p.Cgroup = c
 }
@@ -180,7 +184,11 @@ func (p *planner) saysCgroup() {
 		return
 	}
 	if c.Memory != 0 {
-		p.can("use "+size(c.Memory)+" of memory, all its processes and /tmp together", LayerGroup)
+		with := ""
+		if p.sandbox != nil {
+			with = ", and gVisor's kernel with them"
+		}
+		p.can("use "+size(c.Memory)+" of memory, all its processes and /tmp together"+with, LayerGroup)
 	}
 	if c.CPU != (authority.CPU{}) {
 		p.can("use "+c.share(), LayerGroup)

@@ -96,6 +96,8 @@ func goldens() []golden {
 		{name: "gvisor-names-only", host: rootful(), grants: mode("empty") + `,"dnsAuthority":{"resolvers":[{"resolverId":"r","endpoint":"[::1]:53","protocol":"do53-udp"}],"hostnameAllowlist":["*.example.com"]}`},
 		{name: "gvisor-filters", host: machine(), run: `"seccomp":{"profile":"strict","file":"/etc/cell/scanner.yaml"}`, grants: mode("write"), filters: []authority.Filter{
 			{Name: "/etc/cell/scanner.yaml", From: "spec.run.seccomp.file", Policy: policy("hardened+net-none").Without("mkdir")}}},
+		{name: "refused-gvisor-container", host: lacks(func(h *Host) { h.UserNS = "user.max_user_namespaces is 0" })},
+		{name: "refused-gvisor-limits", host: lacks(func(h *Host) { h.Cgroups = delegated }), grants: mode("empty"), run: `"limits":{"memoryMaxBytes":33554431},"environment":{"LONG":"` + strings.Repeat("x", 1<<17) + `"}`},
 		{name: "refused-gvisor-all", host: machine(), run: `"timeNamespace":true,"seccomp":{"profile":"hardened+debug","reportRefusals":true}`, grants: `"filesystem":{"workingDirectory":"empty","read":["/nothing"]}`},
 
 		{name: "refused-linux-5.10", host: kernel(machine(), 5, 10)},

@@ -86,6 +86,8 @@ const (
 	sandboxState  = "/state"  // runsc's own
 	// SandboxLog is where runsc writes what it has to say, in the folder that Held.State names.
 	SandboxLog = "log"
+	// SandboxUnsupported is where gVisor notes there which system calls of the command it does not have.
+	SandboxUnsupported = "unsupported"
 )
 
 // sandboxRoot puts the cell's root aside and makes the one in which runsc runs:
@@ -156,7 +158,7 @@ func (p *planner) runscArguments() []string {
 		// granted one can be connected to, as without gVisor. No copy is made of anything: the copy-on-write view is the host kernel's, below.
 		"--host-uds=" + map[bool]string{true: "open", false: "none"}[AsksForSecrets(p.a) && len(p.a.Secrets) > 0], "--host-fifo=none", "--overlay2=none",
 		"--gso=false", "--software-gso=false",
-		"run", "--bundle=" + sandboxBundle,
+		"run", "--bundle=" + sandboxBundle, "--user-log=" + sandboxState + "/" + SandboxUnsupported,
 		fmt.Sprintf("--exec-fd=%d", fd(InnerInit)),
 		fmt.Sprintf("--pass-fd=%d:3", fd(Inner)), fmt.Sprintf("--pass-fd=%d:4", fd(Arguments)),
 	}
@@ -172,7 +174,7 @@ func (p *planner) runscArguments() []string {
 // with threads that come and go, and a file that it writes in /tmp may lie in a memory file that is much larger.
 func (p *planner) sandboxLimits() {
 	b := &p.b
-	n := sandboxThreads + 2*p.p.Limits.Processes
+	n := sandboxProcesses(p.p.Limits.Processes)
 	if m := p.h.ProcMax; m != 0 {
 		n = min(n, m)
 	}
@@ -185,6 +187,9 @@ func (p *planner) sandboxLimits() {
 	p.sandbox.Limits = p.p.Limits
 	p.sandbox.Limits.Processes = n - 1
 }
+
+// sandboxProcesses are the processes and threads of the host that runsc may have where the command may have n.
+func sandboxProcesses(n uint64) uint64 { return sandboxThreads + 2*n }
 
 // sandboxThreads are threads that runsc, gofer and sentry may have besides those of the command: three Go programs, whose runtimes make a
 // thread for each that waits in the kernel.

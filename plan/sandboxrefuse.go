@@ -12,6 +12,9 @@ func (p *planner) sandboxDemands() {
 		p.refuse("spec.run.timeNamespace", "a time namespace of its own: gVisor has none", "leave it out: gVisor's clocks show neither the host's boot time nor its uptime")
 	}
 	p.sandboxNetworkDemands()
+	if l := p.a.Limits; l.Memory != 0 && l.Memory < leastSandboxMemory {
+		p.refuse(l.MemoryFrom, fmt.Sprintf("%s are too little for gVisor's kernel and a command; at least %s", size(l.Memory), size(leastSandboxMemory)), "raise the limit, or use the process backend")
+	}
 	p.sandboxArguments()
 	if p.a.Watch != authority.WatchNone {
 		p.refuse("spec.run.seccomp.reportRefusals", "reporting refused system calls: gVisor does not tell the supervisor of them", "leave it out, or use the process backend")
@@ -38,3 +41,7 @@ func (p *planner) sandboxArguments() {
 		p.refuse("spec.run.argv", fmt.Sprintf("argument list too long: %d bytes in arguments and environment; gVisor takes %d", total, all), "put them into a file")
 	}
 }
+
+// leastSandboxMemory is what a cell on gVisor needs to start: runsc, gofer, sentry and the smallest of commands came to stand with 24 MiB
+// and no less (docs/performance.md).
+const leastSandboxMemory = 32 << 20

@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -26,6 +27,26 @@ import (
 type Program struct {
 	plan.Runsc
 	File *os.File
+
+	mu  sync.Mutex
+	key string // identity of the file when its digest was known
+}
+
+// unchanged reports whether the file still is what was checked. Where its identity changed, which the removal of its name does as well, the
+// digest decides. While it is executed nobody can write it (ETXTBSY, open(2)), so that asking once more when it runs leaves no time in which
+// it could have been another.
+func (p *Program) unchanged() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now, err := identity(p.File)
+	if err == nil && now == p.key {
+		return nil
+	}
+	if sum, err := digest(p.File); err != nil || sum != p.SHA256 {
+		return &Unsuitable{p.Path, "it changed after it was checked", "start again when nobody writes it any more"}
+	}
+	p.key = now
+	return nil
 }
 
 // Check finds out what a runsc is: its version, by asking it, and its digest. Both are remembered in the folder cache, if that is not "",
@@ -37,6 +58,7 @@ func Check(ctx context.Context, f *os.File, cache string) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.key = key
 	name := filepath.Join(cache, "runsc.json")
 	if known, ok := recall(name, key); cache != "" && ok {
 		p.Version, p.SHA256 = known.Version, known.SHA256

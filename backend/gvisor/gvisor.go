@@ -72,6 +72,9 @@ type gvisorCell struct {
 }
 
 func (c *gvisorCell) build(ctx context.Context, b Backend, s cell.Streams) (err error) {
+	if err := b.Program.unchanged(); err != nil {
+		return err
+	}
 	h := files{m: map[string]*os.File{plan.RunscFile: b.Program.File}}
 	defer h.close()
 	if c.conn, err = h.control(); err != nil {

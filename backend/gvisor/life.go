@@ -128,6 +128,8 @@ func (c *gvisorCell) lost(doing string, err error) error {
 	how := ""
 	if c.over != nil && c.ended(2*time.Second) {
 		switch {
+		case c.end.OutOfMemory():
+			return hinted{fmt.Errorf("%s: %w: the cell's memory of %d bytes was used up", doing, errGone, c.end.Group.Memory), "gVisor's kernel needs some of it; raise the limit"}
 		case c.endErr != nil || c.end.Signal != 0:
 			how = fmt.Sprintf(", runsc was ended by signal %d", c.end.Signal)
 		default:

@@ -38,6 +38,9 @@ func (c *gvisorCell) Measure(ctx context.Context) (cell.Boundary, error) {
 		}
 		outside[l.Name] = cell.View{Saw: text, Holds: l.Holds}
 	}
+	if err := c.program.unchanged(); err != nil {
+		return cell.Boundary{}, err
+	}
 	sentry, err := c.observe()
 	if err != nil {
 		return cell.Boundary{}, fmt.Errorf("measuring the boundary from outside: %w", err)

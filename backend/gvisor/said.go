@@ -3,14 +3,10 @@
 package gvisor
 
 import (
-	"fmt"
-	"io"
 	"os"
 	"strings"
 	"sync"
 	"time"
-
-	"cellos.io/cellos/plan"
 )
 
 // said keeps the end of what runsc prints on its standard error. What it prints is gVisor's own, but a broken one may print anything: no
@@ -91,41 +87,6 @@ func lastLines(text string) string {
 }
 
 const lines = 4
-
-// log reads the last lines of runsc's log, which lies in the outer cell's memory. Warnings about speed say nothing of an end.
-func (c *gvisorCell) log() string {
-	x, ok := c.outer.(interface{ State() *os.File })
-	if !ok || x.State() == nil {
-		return ""
-	}
-	raw, err := x.State().SyscallConn()
-	if err != nil {
-		return ""
-	}
-	var root *os.Root
-	// The cell may be destroyed meanwhile: its folder stays open for as long as it is looked at, and not longer.
-	if raw.Control(func(fd uintptr) { root, err = os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", fd)) }) != nil || err != nil {
-		return ""
-	}
-	defer root.Close()
-	f, err := root.Open(plan.SandboxLog)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil || !fi.Mode().IsRegular() {
-		return ""
-	}
-	b, _ := io.ReadAll(io.NewSectionReader(f, max(0, fi.Size()-tailSize), tailSize))
-	var keep []string
-	for line := range strings.Lines(string(b)) {
-		if !strings.HasPrefix(line, "I") && !strings.HasPrefix(line, "D") && !strings.Contains(line, "slow") && !strings.Contains(line, "io_uring") {
-			keep = append(keep, line)
-		}
-	}
-	return lastLines(strings.Join(keep, ""))
-}
 
 // hint knows the remedy for what runsc says often.
 func hint(text string) string {
