@@ -36,7 +36,7 @@ func testMain(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	os.Chmod(dir, 0o755)
 	binary = filepath.Join(dir, "cellos")
-	cmd := exec.Command("go", "build", "-o", dir, "cellos.io/cellos/cmd/cellos", "cellos.io/cellos/cmd/cellos-gate", "cellos.io/cellos/cmd/cellos-s3")
+	cmd := exec.Command("go", "build", "-o", dir, "cellos.io/cellos/cmd/cellos", "cellos.io/cellos/cmd/cellos-gate", "cellos.io/cellos/cmd/cellos-s3", "cellos.io/cellos/cmd/cellos-image")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building cellos: %v\n%s", err, out)

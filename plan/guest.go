@@ -25,6 +25,7 @@ type Machine struct {
 	Memory uint64 // bytes of the whole machine
 	CPUs   int
 	Image  string   // digest of the file system that is the base of the guest's file tree; "": the host's
+	Ref    string   // of which image it was made
 	Texts  []Text   // what the guest writes into its /etc, if it is the image's
 	Base   []string // names in / of the host whose trees make the base of the guest's file tree
 	Etc    []string // names in /etc that are shown

@@ -62,7 +62,7 @@ func (p *planner) ownEtc() bool { return !p.replaced("/etc") && p.h.Image == nil
 // inImage makes the host of the guest's plan one whose system is the image.
 func (p *planner) inImage(m *Machine) {
 	r := p.h.Image
-	p.h.Etc, m.Image = nil, r.Image
+	p.h.Etc, m.Image, m.Ref = nil, r.Image, r.Ref
 	entries := maps.Clone(p.h.Entries)
 	for _, d := range systemDirs {
 		delete(entries, d)

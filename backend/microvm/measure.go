@@ -71,6 +71,9 @@ func (c *machineCell) observed(p plan.Promise) cell.Layer {
 	l.Inside = fmt.Sprintf(evidence.Claimed+"Linux %s on %s", c.hello.Kernel, c.hello.Arch)
 	l.Outside = fmt.Sprintf("%s (%s)%s runs as process %d with kernel %s%s, initial file system %s, %d images", c.backend.Monitor.Name(), c.digests.Monitor, c.backend.processor(), c.monitor.PID(), c.digests.Kernel,
 		c.unpackedFrom(), c.digests.Initrd, len(c.drives))
+	if m := c.plan.Machine; m.Image != "" {
+		l.Outside += fmt.Sprintf("; in place of the system's files it has the image %s, as %s", m.Ref, m.Image)
+	}
 	return l
 }
 

@@ -52,6 +52,7 @@ func Add(ctx context.Context, s *image.Store, ref, arch string) (image.Root, err
 		return image.Root{}, fmt.Errorf("reading the image %s: %w", ref, err)
 	}
 	if known, err := s.Root(root.Digest, arch); err == nil {
+		known.Ref = shown // the same image may have come from elsewhere
 		return known, nil
 	}
 	config, err := checkedConfig(img)
