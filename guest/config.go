@@ -63,6 +63,7 @@ type Plan struct {
 	Mounts     []mount      `json:"mounts"`
 	Layers     []string     `json:"layers"`
 	Exports    bool         `json:"exports"`
+	Network    plan.Network `json:"network"`
 	Processes  uint64       `json:"processes"`
 	Filters    []filter     `json:"filters"`
 	Arch       string       `json:"arch"`
@@ -85,7 +86,7 @@ type mount struct {
 // Pack takes out of a plan what the guest needs.
 func Pack(p *plan.Plan) Plan {
 	w := Plan{Namespaces: uint64(p.Namespaces), IDs: p.IDs, Table: p.Table, Probes: p.Boot.Probes, Terminal: p.Boot.Terminal, Held: p.Held,
-		Processes: p.Limits.Processes, Arch: p.Arch, Exports: p.Exports}
+		Processes: p.Limits.Processes, Arch: p.Arch, Exports: p.Exports, Network: p.Network}
 	for _, h := range p.Handed {
 		w.Handed = append(w.Handed, h.Name)
 	}
@@ -113,7 +114,7 @@ func Pack(p *plan.Plan) Plan {
 // Unpack makes a plan of it that backend/process can carry out.
 func (w Plan) Unpack() *plan.Plan {
 	p := &plan.Plan{Backend: "process", Arch: w.Arch, Namespaces: plan.Namespaces(w.Namespaces), IDs: w.IDs, Table: w.Table, Held: w.Held,
-		Boot: plan.Boot{Probes: w.Probes, Terminal: w.Terminal}, Exports: w.Exports}
+		Boot: plan.Boot{Probes: w.Probes, Terminal: w.Terminal}, Exports: w.Exports, Network: w.Network}
 	p.Limits.Processes = w.Processes
 	for _, h := range w.Handed {
 		p.Handed = append(p.Handed, plan.Handed{Name: h})

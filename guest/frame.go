@@ -7,7 +7,7 @@ import (
 )
 
 // Protocol is the version that both sides of this package speak. Another one is an error: host and guest come from one build.
-const Protocol = 3
+const Protocol = 4
 
 // Bounds of a frame.
 const (
@@ -15,6 +15,8 @@ const (
 	MaxData  = 64 << 10 // bytes of a stream in one frame
 	MaxText  = 4 << 10  // bytes of a text that the guest says
 	MaxPath  = 4 << 10  // bytes of a path (PATH_MAX)
+
+	MaxPacket = 65535 // bytes of an IP packet
 )
 
 // A Type says what a frame is. The host's are below 0x80.
@@ -33,6 +35,8 @@ const (
 	TypeResize  Type = 0x09 // u16 rows, u16 columns
 	TypeClosed  Type = 0x0a // u8 TypeStdout or TypeStderr: nobody reads that output any more
 	TypePing    Type = 0x0b // empty: the guest answers PONG
+	TypeTaken   Type = 0x0c // u8 TypeStdout or TypeStderr, u32 bytes of it that were passed on
+	TypeArrive  Type = 0x0d // an IP packet for the cell
 
 	TypeHello   Type = 0x81 // JSON Hello
 	TypeReady   Type = 0x82 // JSON Ready
@@ -47,6 +51,7 @@ const (
 	TypeFile    Type = 0x8b // JSON File
 	TypeData    Type = 0x8c // u8 last, part of the file
 	TypePong    Type = 0x8d // empty
+	TypeLeave   Type = 0x8e // an IP packet of the cell
 )
 
 // String names the type as docs/guest.md does.
@@ -54,10 +59,10 @@ func (t Type) String() string {
 	for _, x := range []struct {
 		t    Type
 		name string
-	}{{TypeConfig, "CONFIG"}, {TypeSecret, "SECRET"}, {TypeExport, "EXPORT"}, {TypePing, "PING"}, {TypeRelease, "RELEASE"}, {TypeSignal, "SIGNAL"}, {TypeStdin, "STDIN"}, {TypeEOF, "EOF"}, {TypeAck, "ACK"}, {TypeResize, "RESIZE"}, {TypeClosed, "CLOSED"},
+	}{{TypeConfig, "CONFIG"}, {TypeSecret, "SECRET"}, {TypeExport, "EXPORT"}, {TypePing, "PING"}, {TypeTaken, "TAKEN"}, {TypeArrive, "ARRIVE"}, {TypeRelease, "RELEASE"}, {TypeSignal, "SIGNAL"}, {TypeStdin, "STDIN"}, {TypeEOF, "EOF"}, {TypeAck, "ACK"}, {TypeResize, "RESIZE"}, {TypeClosed, "CLOSED"},
 		{TypeHello, "HELLO"}, {TypeReady, "READY"}, {TypeStarted, "STARTED"}, {TypeStdout, "STDOUT"}, {TypeStderr, "STDERR"}, {TypeExit, "EXIT"},
 		{TypeChanges, "CHANGES"}, {TypeError, "ERROR"}, {TypeCredit, "CREDIT"}, {TypeFailed, "FAILED"},
-		{TypeFile, "FILE"}, {TypeData, "DATA"}, {TypePong, "PONG"}} {
+		{TypeFile, "FILE"}, {TypeData, "DATA"}, {TypePong, "PONG"}, {TypeLeave, "LEAVE"}} {
 		if x.t == t {
 			return x.name
 		}

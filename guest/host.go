@@ -9,7 +9,7 @@ import (
 	"cellos.io/cellos/plan"
 )
 
-// Window is how much standard input may be on its way: the host sends no more than the guest has given credit for.
+// Window is how much of a stream may be on its way: nobody sends more than the other side has taken.
 const Window = 256 << 10
 
 // A Host is the supervisor's end. One goroutine calls Next; the methods that send may be called from several others.
@@ -21,6 +21,9 @@ type Host struct {
 
 	wanted atomic.Bool // EXPORT was sent, and FILE has not come
 	rest   int64       // bytes of the file that are to come
+
+	network bool            // the cell has one, whose packets come through here
+	untaken [2]atomic.Int64 // bytes of STDOUT and STDERR for which TAKEN was not sent
 
 	mu  sync.Mutex
 	out io.Writer
@@ -44,7 +47,7 @@ const (
 // An Event is one message of the guest. The field that its type names is set.
 type Event struct {
 	Type   Type
-	Data   []byte // STDOUT, STDERR, CHANGES, DATA; valid until the next call of Next
+	Data   []byte // STDOUT, STDERR, CHANGES, DATA, LEAVE; valid until the next call of Next
 	Last   bool   // CHANGES, DATA: nothing more comes
 	Hello  Hello
 	Ready  Ready
@@ -58,7 +61,7 @@ type Event struct {
 
 // NewHost returns the host's end. The plan says what READY must tell of.
 func NewHost(r io.Reader, w io.Writer, p *plan.Plan) *Host {
-	h := &Host{frames: NewReader(r), out: w, probes: p.Boot.Probes}
+	h := &Host{frames: NewReader(r), out: w, probes: p.Boot.Probes, network: p.Network.Device}
 	h.layers = Pack(p).Layers
 	return h
 }
@@ -103,6 +106,14 @@ func (h *Host) Next() (Event, error) {
 	case TypeStdout, TypeStderr:
 		if len(body) == 0 || len(body) > MaxData {
 			return Event{}, broken("%v of %d bytes", t, len(body))
+		}
+		if n := h.untaken[t-TypeStdout].Add(int64(len(body))); n > Window {
+			return Event{}, broken("%v is %d bytes ahead of its reader; %d are possible", t, n, Window)
+		}
+		e.Data = body
+	case TypeLeave:
+		if len(body) == 0 || len(body) > MaxPacket {
+			return Event{}, broken("LEAVE of %d bytes", len(body))
 		}
 		e.Data = body
 	case TypeCredit:
@@ -171,6 +182,8 @@ func (h *Host) expects(t Type) bool {
 		return h.state == file
 	case TypePong:
 		return h.state != wantHello && h.state != dead
+	case TypeLeave:
+		return h.network && h.state != wantHello && h.state != dead
 	}
 	return false
 }

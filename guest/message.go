@@ -19,6 +19,7 @@ type Hello struct {
 	Kernel   string   `json:"kernel"`   // uname(2), release
 	Landlock int      `json:"landlock"` // ABI
 	Uptime   int64    `json:"uptime"`   // milliseconds since the kernel started
+	TUN      bool     `json:"tun"`      // it has virtual links
 	Proc     []string `json:"proc"`     // what the plan covers of /proc, as far as it is there
 }
 

@@ -43,6 +43,15 @@ func (h *Host) Export(path string) error {
 	return h.send(TypeExport, []byte(path))
 }
 
+// Taken says that bytes of STDOUT or STDERR were passed on: as many more may come.
+func (h *Host) Taken(t Type, n int) error {
+	h.untaken[t-TypeStdout].Add(-int64(n))
+	return h.send(TypeTaken, binary.LittleEndian.AppendUint32([]byte{byte(t)}, uint32(n)))
+}
+
+// Packet sends ARRIVE: an IP packet for the cell, which has a network.
+func (h *Host) Packet(b []byte) error { return h.send(TypeArrive, b) }
+
 // Ping asks for a sign of life.
 func (h *Host) Ping() error { return h.send(TypePing) }
 

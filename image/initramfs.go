@@ -14,6 +14,9 @@ import (
 // wantedModules are the drivers of a guest; those that the kernel has built in need no file. A machine has either bus.
 var wantedModules = []string{"virtio_pci", "virtio_mmio", "virtio_console", "vmw_vsock_virtio_transport", "virtio_blk", "erofs", "overlay"}
 
+// otherModules are of use where the kernel has them: tun, for cells with a network.
+var otherModules = []string{"tun"}
+
 // A File is one file of an initial file system.
 type File struct {
 	Name string // "modules/erofs.ko"
@@ -35,10 +38,13 @@ func modules(folder string) ([]File, error) {
 	needs, at := dependencies(string(dep))
 	var files []File
 	loaded := map[string]bool{}
-	for _, want := range wantedModules {
+	for _, want := range slices.Concat(wantedModules, otherModules) {
 		file, ok := at[want]
 		if !ok {
 			if strings.Contains(string(builtin), "/"+want+".ko") || strings.Contains(string(builtin), "/"+strings.ReplaceAll(want, "_", "-")+".ko") {
+				continue
+			}
+			if slices.Contains(otherModules, want) {
 				continue
 			}
 			return nil, fmt.Errorf("the kernel in %s has no module %s", folder, want)

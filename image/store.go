@@ -107,7 +107,7 @@ func (s *Store) add(ctx context.Context, ext string, fill func(*os.File) error) 
 	path := s.path(digest, ext)
 	if err == nil {
 		// The same bytes may be there, and in use by a machine: then they stay.
-		if err = link(path); errors.Is(err, fs.ErrExist) {
+		if err = link(path); errors.Is(err, fs.ErrExist) || errors.Is(err, sysabi.EEXIST) {
 			err = nil
 		}
 	}
@@ -233,7 +233,7 @@ func (s *Store) Initramfs(ctx context.Context, k Kernel, program *os.File) (*Ima
 		return nil, err
 	}
 	h := sha256.New()
-	fmt.Fprintf(h, "2 %q %d %d %d %d %d", k.Modules, dep.ModTime().UnixNano(), st.Ino, st.Dev, st.Size, st.Ctim.Nano())
+	fmt.Fprintf(h, "3 %q %d %d %d %d %d", k.Modules, dep.ModTime().UnixNano(), st.Ino, st.Dev, st.Size, st.Ctim.Nano())
 	key := "initrd-" + hex.EncodeToString(h.Sum(nil)) + ".json"
 	var was known
 	if s.read(key, &was) == nil {

@@ -18,6 +18,7 @@ type Guest struct {
 	Proc     map[string]uint32 // what is there of the parts of /proc that plans cover, with permission bits
 	OpenMax  uint64            // hard limit of open files
 	Root     *Root             // the image that it gets; nil: the host's system
+	TUN      bool              // it has virtual links
 }
 
 // A Machine is the virtual machine that a cell gets.
@@ -75,13 +76,17 @@ func ForGuest(a *authority.Authority, h Host, g Guest) (*Plan, error) {
 	for _, d := range devices {
 		gh.Entries[d] = Entry{Kind: Other, Mode: 0o666}
 	}
+	gh.Entries[devicePath] = Entry{Kind: Other, Mode: 0o666}
+	if !g.TUN {
+		gh.Entries[devicePath] = Entry{}
+	}
 	m := &Machine{UID: h.UID, GID: h.GID, CPUs: 1, Owner: Owner{h.UID, h.GID}, Hidden: h.Private}
 	if h.Root() || h.GID == 0 {
 		m.UID, m.GID = insideID, insideID
 	}
 	gh.UID, gh.GID = m.UID, m.GID
 
-	p := &planner{a: &in, h: gh, p: &Plan{Backend: "microvm", Arch: h.Arch, Exports: len(a.Exports) > 0, Limits: a.Limits, Work: a.Work, Held: Held{Changes: -1, Terminal: -1, Device: -1, State: -1}, Machine: m}}
+	p := &planner{a: &in, h: gh, p: &Plan{Backend: "microvm", Arch: h.Arch, Exports: len(a.Exports) > 0, Limits: a.Limits, Work: a.Work, Held: Held{Changes: -1, Terminal: -1, Device: -1, State: -1}, Machine: m}, guest: true}
 	p.machine(m, &in)
 	if g.Root != nil {
 		p.h.Image = g.Root
@@ -91,6 +96,7 @@ func ForGuest(a *authority.Authority, h Host, g Guest) (*Plan, error) {
 		in.Work.Mode = authority.Write // the guest puts an overlay there before the cell is built
 	}
 	p.demands()
+	p.reach()
 	p.host()
 	p.identity()
 	p.places()
@@ -128,8 +134,8 @@ func (p *planner) machine(m *Machine, in *authority.Authority) {
 	if in.Watch != authority.WatchNone {
 		p.refuse("spec.run.seccomp", "telling which system calls were refused: "+yet, "choose the process backend")
 	}
-	if in.OnHost || len(in.Network) > 0 || len(in.Names.Allow) > 0 {
-		p.refuse("spec.authority.egressRules", "reaching a network: "+yet, "choose the process backend")
+	if in.OnHost {
+		p.refuse("spec.authority.network", "the host's own network: a virtual machine has its own", "grant what it needs by name (--net NAME:PORT)")
 	}
 	if AsksForSecrets(in) && len(in.Secrets) > 0 {
 		p.refuse("spec.run.secretDelivery", "delivering secrets on a socket: "+yet, "use secretDelivery env, or choose the process backend")

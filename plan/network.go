@@ -83,13 +83,13 @@ func (p *planner) reach() {
 	p.reachable()
 	n.Device = len(a.Network) > 0
 	n.Names = n.Device || namesOnly(a)
-	if p.sandbox != nil {
+	if p.sandbox != nil || p.guest {
 		n.Device = n.Names // the gate has no sockets in a kernel of its own: it answers names over the link alone
 	}
 	if n.Device {
 		n.MTU = deviceMTU
 	}
-	if n.Names && p.sandbox == nil {
+	if n.Names && p.sandbox == nil && !p.guest {
 		for _, r := range a.Names.Resolvers {
 			at, err := netip.ParseAddrPort(r.Endpoint)
 			if err == nil && at.Addr().IsLoopback() && strings.HasPrefix(r.Protocol, "do53") {
@@ -102,6 +102,10 @@ func (p *planner) reach() {
 	}
 	switch e := p.h.Entries[devicePath]; e.Kind {
 	case Missing:
+		if p.guest {
+			p.refuse("spec.authority.egressRules", "the guest's kernel has no virtual links (tun)", "name another kernel with CELLOS_FIRECRACKER_KERNEL_IMAGE")
+			break
+		}
 		p.refuse("spec.authority.egressRules", "this host has no "+devicePath, "modprobe tun; in a container, give it the device")
 	case Unknown:
 		p.refuse("spec.authority.egressRules", fmt.Sprintf("opening %s: %s", devicePath, e.Err), "chmod 0666 "+devicePath+", as most distributions do: it grants nothing by itself")

@@ -48,8 +48,11 @@ func (p *planner) networkSays() {
 			who = and(ids)
 		}
 		p.can("ask for names; the supervisor answers, and asks "+who+" itself for granted ones", LayerGate)
-		if p.sandbox != nil {
-			p.cannot("ask for names anywhere but at "+GateAddress().String()+", as /etc/resolv.conf says: gVisor's loopback interface has no resolver", LayerKernel)
+		switch elsewhere := "ask for names anywhere but at " + GateAddress().String() + ", as /etc/resolv.conf says: "; {
+		case p.sandbox != nil:
+			p.cannot(elsewhere+"gVisor's loopback interface has no resolver", LayerKernel)
+		case p.guest:
+			p.cannot(elsewhere+"the guest's loopback interface has no resolver", LayerMachine)
 		}
 	}
 }

@@ -173,6 +173,7 @@ type planner struct {
 	rootFD  int             // the root's tmpfs
 	placed  []string        // names of the descriptors, from 0 on
 	sandbox *Sandbox        // nil: the command runs on the host's kernel
+	guest   bool            // the cell is built in a virtual machine
 }
 
 func (p *planner) refuse(from, text, remedy string) {

@@ -91,6 +91,21 @@ func StreamPair() (a, b int, err error) {
 	return p[0], p[1], nil
 }
 
+// PacketPair makes two connected sockets of the kind SOCK_SEQPACKET in AF_UNIX, close-on-exec and non-blocking.
+func PacketPair() (a, b int, err error) {
+	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return -1, -1, fromUnix(err)
+	}
+	return p[0], p[1], nil
+}
+
+// WriteNow writes without waiting: EAGAIN where there is no room.
+func WriteNow(fd int, b []byte) error {
+	_, err := unix.Write(fd, b)
+	return fromUnix(err)
+}
+
 // FilesAs runs f with another owner of new files, in the calling thread only; see setfsuid(2). An ordinary user's own id does nothing.
 func FilesAs(uid, gid uint32, f func() error) error {
 	runtime.LockOSThread()

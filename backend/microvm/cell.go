@@ -49,7 +49,9 @@ type machineCell struct {
 
 	room         *room
 	terminal     *machineTerminal // nil: the plan has none
-	life         *watchdog        // nil until the command is released
+	outputs      [2]*output       // standard output and error
+	link         link
+	life         *watchdog // nil until the command is released
 	export       export
 	in, out, err *os.File // copies of the command's streams
 	started      time.Time
@@ -73,7 +75,6 @@ type machineCell struct {
 func (c *machineCell) listen() {
 	defer close(c.over)
 	defer c.export.end(io.ErrUnexpectedEOF)
-	closed := map[guest.Type]bool{}
 	for {
 		c.life.listening()
 		e, err := c.host.Next()
@@ -87,17 +88,9 @@ func (c *machineCell) listen() {
 		case guest.TypeFile, guest.TypeData:
 			c.export.hear(e)
 		case guest.TypeStdout, guest.TypeStderr:
-			to := c.out
-			if e.Type == guest.TypeStderr {
-				to = c.err
-			}
-			if to == nil {
-				continue
-			}
-			if _, err := to.Write(e.Data); err != nil && !closed[e.Type] {
-				closed[e.Type] = true
-				c.host.Closed(e.Type)
-			}
+			c.outputs[e.Type-guest.TypeStdout].put(e.Data)
+		case guest.TypeLeave:
+			c.leave(e.Data)
 		case guest.TypeCredit:
 			c.room.add(e.Credit)
 		case guest.TypeChanges:
@@ -115,6 +108,9 @@ func (c *machineCell) listen() {
 		default:
 			if e.Type == guest.TypeExit {
 				// Everything that it wrote has come before: whoever reads sees the end now, as when a process ends.
+				for _, o := range c.outputs {
+					o.finish()
+				}
 				c.closeOutputs()
 				c.changed = newUnpacker(c.plan, c.monitor.Changes(), c.ids)
 			}

@@ -26,7 +26,11 @@ func (c *machineCell) Destroy() cell.Residue {
 		c.export.end(errors.New("the cell is being destroyed"))
 		if c.host != nil {
 			<-c.over
+			for _, o := range c.outputs {
+				o.finish()
+			}
 		}
+		closeAll(c.link.ours, c.link.theirs)
 		if c.changed != nil {
 			c.changed.close()
 		}

@@ -38,7 +38,7 @@ var fakes = map[string]func(*liar){
 	"says nothing at all":        func(*liar) { forever() },
 	"ends before it says a word": func(*liar) { fmt.Fprintln(os.Stderr, "no such machine"); os.Exit(1) },
 	"is another kernel": func(l *liar) {
-		l.json(guest.TypeHello, `{"protocol":3,"arch":"s390x","kernel":"1.0","landlock":0,"uptime":1,"proc":[]}`)
+		l.json(guest.TypeHello, `{"protocol":4,"arch":"s390x","kernel":"1.0","landlock":0,"uptime":1,"proc":[]}`)
 		forever()
 	},
 	"speaks another protocol":     func(l *liar) { l.json(guest.TypeHello, `{"protocol":1}`); forever() },
@@ -57,7 +57,9 @@ var fakes = map[string]func(*liar){
 	"hangs after its end":         func(l *liar) { l.running(); l.exit(); forever() },
 	"succeeds twice":              func(l *liar) { l.running(); l.exit(); l.exit(); forever() },
 	"succeeds and goes on":        func(l *liar) { l.running(); l.exit(); l.say(guest.TypeStdout, []byte("more")); forever() },
-	"floods":                      func(l *liar) { flood(l) },
+	"floods":                      func(l *liar) { l.running(); flood(l, 1<<40) },
+	"prints what it may":          func(l *liar) { l.running(); flood(l, guest.Window/guest.MaxData); forever() },
+	"has a network of its own":    func(l *liar) { l.running(); l.say(guest.TypeLeave, make([]byte, 40)); forever() },
 	"floods with nothing":         func(l *liar) { l.running(); l.say(guest.TypeStdout); forever() },
 	"floods its console":          func(l *liar) { floodConsole(); l.running(); os.Exit(0) },
 	"gives credit for nothing": func(l *liar) {
@@ -149,10 +151,10 @@ func admitsHole(l *liar) {
 	forever()
 }
 
-// flood prints for ever.
-func flood(l *liar) {
-	l.running()
-	for b := make([]byte, guest.MaxData); ; {
+// flood prints, whatever the host has taken.
+func flood(l *liar, frames int) {
+	b := make([]byte, guest.MaxData)
+	for range frames {
 		l.say(guest.TypeStdout, b)
 	}
 }
@@ -193,6 +195,8 @@ func TestBadGuests(t *testing.T) {
 		{name: "succeeds twice", reason: "protocol", text: "EXIT does not come here"},
 		{name: "succeeds and goes on", reason: "protocol", text: "STDOUT does not come here"},
 		{name: "floods with nothing", reason: "protocol", text: "STDOUT of 0 bytes"},
+		{name: "floods", reason: "protocol", text: "bytes ahead of its reader"},
+		{name: "has a network of its own", reason: "protocol", text: "LEAVE does not come here"},
 		{name: "floods its console", reason: "vmm_exited", text: "it printed: the last line"},
 		{name: "gives credit for nothing", reason: "protocol", text: "CREDIT for 1073741824 bytes"},
 		{name: "panics", reason: "guest_panic", text: "Attempted to kill init"},
@@ -228,9 +232,9 @@ func TestBadGuests(t *testing.T) {
 	}
 }
 
-// A guest that floods is read as fast as its reader reads, costs no memory, and can be ended at any moment.
-func TestFloodingGuest(t *testing.T) {
-	b := fakeBackend(t, "floods")
+// A guest whose output nobody reads can be ended at any moment.
+func TestUnreadGuest(t *testing.T) {
+	b := fakeBackend(t, "prints what it may")
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -247,10 +251,9 @@ func TestFloodingGuest(t *testing.T) {
 	if err := c.Release(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.CopyN(io.Discard, r, 50<<20); err != nil {
+	if _, err := io.ReadFull(r, make([]byte, 1000)); err != nil {
 		t.Fatal(err)
 	}
-	// Nobody reads any more, and the guest does not stop.
 	if res := c.Destroy(); !res.Clean() {
 		t.Errorf("left: %+v", res)
 	}

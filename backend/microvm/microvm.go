@@ -166,6 +166,11 @@ func (c *machineCell) start(ctx context.Context, b Backend, s cell.Streams) erro
 		return err
 	}
 	c.host = guest.NewHost(c.conn, c.conn, c.plan)
+	c.outputs = [2]*output{newOutput(guest.TypeStdout, c.host, c.out), newOutput(guest.TypeStderr, c.host, c.err)}
+	if err := c.openLink(); err != nil {
+		close(c.over)
+		return err
+	}
 	go c.listen()
 	hello, err := c.await(ctx, guest.TypeHello)
 	if err != nil {

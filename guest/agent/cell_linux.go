@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"runtime"
 	"strconv"
@@ -40,6 +39,10 @@ func (m *machine) cell(c guest.Config, secrets []secret.Variable, lap func(int))
 	}
 	lap(2)
 	ctx := context.Background()
+	l := &life{m: m, cell: built, released: make(chan struct{}), outputs: map[guest.Type]*outgoing{}}
+	l.open(s)
+	m.acked = make(chan struct{})
+	go l.hear()
 	b, err := built.Measure(ctx)
 	if err != nil {
 		return err
@@ -48,15 +51,10 @@ func (m *machine) cell(c guest.Config, secrets []secret.Variable, lap func(int))
 	if err := m.say(guest.TypeReady, ready(b, m.took)); err != nil {
 		return err
 	}
-	for {
-		t, b, err := m.frames.Next()
-		if err != nil || t != guest.TypeRelease && t != guest.TypeResize {
-			return fmt.Errorf("waiting for the release: %v, %v", t, err)
-		}
-		if t == guest.TypeRelease {
-			break
-		}
-		resize(built, b)
+	select {
+	case <-l.released:
+	case <-m.acked:
+		return errors.New("waiting for the release: the host wants no more")
 	}
 	kills := oomKills()
 	if err := built.Release(ctx); err != nil {
@@ -75,18 +73,9 @@ func (m *machine) cell(c guest.Config, secrets []secret.Variable, lap func(int))
 	if err := m.send(guest.TypeStarted, binary.LittleEndian.AppendUint32(nil, 2)); err != nil {
 		return err
 	}
-	acked := make(chan struct{})
-	in := newInput(m, s.in, built.Terminal())
-	go m.hear(built, in, s, acked)
 	var outputs sync.WaitGroup
-	if t := built.Terminal(); t != nil {
-		outputs.Go(func() { m.pump(guest.TypeStdout, t) })
-	}
-	if s.out != nil {
-		outputs.Go(func() { m.pump(guest.TypeStdout, s.out) })
-	}
-	if s.err != nil {
-		outputs.Go(func() { m.pump(guest.TypeStderr, s.err) })
+	for _, o := range l.outputs {
+		outputs.Go(func() { o.pump(m) })
 	}
 	o, err := built.Wait()
 	if err != nil {
@@ -101,7 +90,7 @@ func (m *machine) cell(c guest.Config, secrets []secret.Variable, lap func(int))
 	if err := m.changes(c, built); err != nil {
 		return fmt.Errorf("sending what changed: %w", err)
 	}
-	<-acked
+	<-m.acked
 	return nil
 }
 
@@ -140,97 +129,6 @@ func ready(b cell.Boundary, took [4]float64) guest.Ready {
 		r.Layers = append(r.Layers, guest.Layer{Name: l.Name, Saw: l.Outside, Holds: l.Holds})
 	}
 	return r
-}
-
-// pump sends an output until its last writer is gone.
-func (m *machine) pump(t guest.Type, f io.Reader) {
-	buf := make([]byte, guest.MaxData)
-	for {
-		n, err := f.Read(buf)
-		if n > 0 && m.send(t, buf[:n]) != nil {
-			return
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// hear does what the host says, until it wants no more.
-func (m *machine) hear(c cell.Cell, in *input, s streams, acked chan<- struct{}) {
-	defer close(acked)
-	for {
-		t, b, err := m.frames.Next()
-		switch {
-		case err != nil, t == guest.TypeAck:
-			return
-		case t == guest.TypeSignal && len(b) == 2:
-			c.Signal(int(b[0]), b[1] == 1)
-		case t == guest.TypeStdin:
-			in.add(b)
-		case t == guest.TypeEOF:
-			in.add(nil)
-		case t == guest.TypeClosed && len(b) == 1:
-			if f := map[guest.Type]*os.File{guest.TypeStdout: s.out, guest.TypeStderr: s.err}[guest.Type(b[0])]; f != nil {
-				f.Close()
-			}
-		case t == guest.TypeResize:
-			resize(c, b)
-		case t == guest.TypePing:
-			m.send(guest.TypePong)
-		case t == guest.TypeExport:
-			if m.export(c, string(b)) != nil {
-				return
-			}
-		default:
-			return
-		}
-	}
-}
-
-// resize sets the size of the command's terminal, if it has one.
-func resize(c cell.Cell, b []byte) {
-	if t := c.Terminal(); t != nil && len(b) == 4 {
-		t.Resize(binary.LittleEndian.Uint16(b), binary.LittleEndian.Uint16(b[2:]))
-	}
-}
-
-// An input passes standard input on, as fast as the command takes it.
-type input struct {
-	chunks chan []byte // room for the whole window, so that adding never waits
-}
-
-func newInput(m *machine, pipe *os.File, terminal cell.Terminal) *input {
-	in := &input{chunks: make(chan []byte, guest.Window+1)}
-	var to io.Writer
-	if pipe != nil {
-		to = pipe
-	}
-	if terminal != nil {
-		to = terminal
-	}
-	go func() {
-		for b := range in.chunks {
-			if b == nil {
-				if pipe != nil {
-					pipe.Close()
-				}
-				return
-			}
-			if to != nil {
-				to.Write(b) // a reader that is gone takes everything
-			}
-			m.send(guest.TypeCredit, binary.LittleEndian.AppendUint32(nil, uint32(len(b))))
-		}
-	}()
-	return in
-}
-
-func (in *input) add(b []byte) {
-	select {
-	case in.chunks <- bytes.Clone(b):
-	default: // a host that keeps to the window never comes here
-	}
 }
 
 // streams are the command's standard streams and our ends of them.
