@@ -94,7 +94,7 @@ func (s *scanner) emit(to func([]byte), text []byte, before int64) {
 		x := s.found[0]
 		if at < x.from {
 			to(text[len(text)-int(s.next-at) : len(text)-int(s.next-x.from)])
-			at, s.open = x.from, false
+			s.open = false
 		}
 		if !s.open {
 			to([]byte(secret.Hidden))
