@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"cellos.io/cellos/sysabi"
 	"cellos.io/cellos/variable"
 )
 
@@ -19,6 +20,8 @@ func main() {
 	if os.Getpid() == 1 && os.Args[0] == "/init" {
 		machine() // the first process of a virtual machine: this program is its initial file system
 	}
+	// Keys and secrets are in the memory of this process; a core file would hold them. That it cannot be is no reason not to run.
+	sysabi.NoCoreFiles()
 	vars := variable.OS()
 	os.Exit(run(os.Args, environment{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
