@@ -56,8 +56,21 @@ func (s *Sink) client() (*minio.Client, error) {
 	}
 	return minio.New(u.Host, &minio.Options{
 		Creds:  chain(&http.Client{Transport: s.Transport, Timeout: 10 * time.Second}, ""),
-		Secure: u.Scheme == "https", Region: s.Region, Transport: s.Transport, MaxRetries: 1,
+		Secure: u.Scheme == "https", Region: s.Region, Transport: conditional{s.Transport}, MaxRetries: 1,
 	})
+}
+
+// conditional repeats the condition of an upload in parts at its end, where S3 looks at it and the library leaves it out. It is not among the headers
+// that are signed: those are the host and what begins with x-amz- (Signature Version 4).
+type conditional struct{ next http.RoundTripper }
+
+// RoundTrip sends one request.
+func (c conditional) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodPost && r.URL.Query().Has("uploadId") {
+		r = r.Clone(r.Context())
+		r.Header.Set("If-None-Match", "*")
+	}
+	return c.next.RoundTrip(r)
 }
 
 // Check reports what is wrong with the sink itself.
@@ -66,12 +79,15 @@ func (s *Sink) Check() error {
 	return err
 }
 
-// Put uploads the file as PREFIX/NAME. The cell's name is not part of the key.
+// Put uploads the file as PREFIX/NAME. The cell's name is not part of the key. An object that is there is not replaced: the server is asked
+// to refuse (conditional writes of S3).
 func (s *Sink) Put(ctx context.Context, cell, name string, src *export.Source) error {
 	key := name
 	if p := strings.Trim(s.Prefix, "/"); p != "" {
 		key = p + "/" + name
 	}
+	opt := minio.PutObjectOptions{ContentType: s.Type, PartSize: partSize, NumThreads: 1, DisableContentSha256: true}
+	opt.SetMatchETagExcept("*") // If-None-Match: nothing is overwritten
 	c, err := s.client()
 	for try := 1; err == nil; try++ {
 		if err = src.Rewind(); err != nil {
@@ -84,7 +100,7 @@ func (s *Sink) Put(ctx context.Context, cell, name string, src *export.Source) e
 			}
 			body = bytes.NewReader(nil)
 		}
-		_, err = c.PutObject(ctx, s.Bucket, key, body, src.Size(), minio.PutObjectOptions{ContentType: s.Type, PartSize: partSize, NumThreads: 1, DisableContentSha256: true})
+		_, err = c.PutObject(ctx, s.Bucket, key, body, src.Size(), opt)
 		if err == nil && !src.Done() {
 			err = errors.New("the file was not read to its end")
 			break
@@ -128,7 +144,9 @@ func passes(err error) bool {
 // shown is an error without what the server wrote, but its code.
 func shown(err error) error {
 	var answer minio.ErrorResponse
-	if errors.As(err, &answer) {
+	if errors.As(err, &answer) && answer.StatusCode == http.StatusPreconditionFailed {
+		return errors.New("there is an object of that name already")
+	} else if errors.As(err, &answer) {
 		return fmt.Errorf("%s (%d %s)", word(answer.Code), answer.StatusCode, http.StatusText(answer.StatusCode))
 	}
 	return outbound.Cause(err)

@@ -106,6 +106,36 @@ func TestPut(t *testing.T) {
 	}
 }
 
+// TestNothingIsOverwritten: an object that is there stays as it is, whether the new one comes in one piece or in parts. The server of these tests
+// knows the condition for one piece only; for the end of an upload in parts it is kept in front of it, as S3 does (CompleteMultipartUpload).
+func TestNothingIsOverwritten(t *testing.T) {
+	var backend *s3mem.Backend
+	url, backend, _ := server(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost || !r.URL.Query().Has("uploadId") || r.Header.Get("If-None-Match") != "*" {
+			return
+		}
+		if _, err := backend.HeadObject("bkt", strings.TrimPrefix(r.URL.Path, "/bkt/")); err == nil {
+			w.Header().Set("X-Done", "1")
+			w.WriteHeader(http.StatusPreconditionFailed)
+			io.WriteString(w, "<Error><Code>PreconditionFailed</Code></Error>")
+		}
+	})
+	first, _ := source(t, "first")
+	if err := sink(url).Put(context.Background(), "c", "a", first); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"one piece": "second", "parts": strings.Repeat("x", partSize+1)} {
+		src, _ := source(t, text)
+		err := sink(url).Put(context.Background(), "c", "a", src)
+		if err == nil || err.Error() != "s3 put s3://bkt/p/q/a: there is an object of that name already" {
+			t.Errorf("%s: %v", name, err)
+		}
+		if sum, size := stored(t, backend, "p/q/a"); sum != first.SHA256() || size != 5 {
+			t.Errorf("%s: replaced by %d bytes", name, size)
+		}
+	}
+}
+
 func TestFailures(t *testing.T) {
 	t.Run("no bucket", func(t *testing.T) {
 		url, _, _ := server(t, nil)
