@@ -161,3 +161,42 @@ func TestDropinTagsAreRecorded(t *testing.T) {
 		t.Error("there is no event of ours")
 	})
 }
+
+// The events call a run as CELLOS_RUN_ID says, whatever that is, also when it is empty; without it run-local-001. Its identity is cellosrun.
+func TestDropinRunID(t *testing.T) {
+	each(t, func(t *testing.T, u user) {
+		d := newDropin(t, u)
+		spec := d.documented("exit 0")
+		ids := map[string]bool{}
+		for i, c := range []struct{ env, id string }{{"PATH=/usr/bin:/bin", "run-local-001"}, {"CELLOS_RUN_ID=", ""}, {"CELLOS_RUN_ID= a\tb\"é ", " a\tb\"é "}, {"CELLOS_RUN_ID=" + strings.Repeat("x", 5000), strings.Repeat("x", 5000)}} {
+			mirror := filepath.Join(d.dir, fmt.Sprintf("events-%d", i))
+			d.run(d.supervisor([]string{"CELL_OS_USE_NOOP_SINK=1", "CELLOS_DEPLOYMENT_PROFILE=portable", "CELL_OS_JSONL_EVENTS=" + mirror, c.env}, spec)).ok(t)
+			text, err := os.ReadFile(mirror)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := 0
+			for line := range strings.Lines(string(text)) {
+				var e struct {
+					CellosRun string
+					Data      map[string]any
+				}
+				if err := json.Unmarshal([]byte(line), &e); err != nil {
+					t.Fatal(err)
+				}
+				if id, has := e.Data["runId"]; has && id != c.id {
+					t.Errorf("%s: runId is %q", c.env, id)
+				} else if has {
+					n++
+				}
+				ids[e.CellosRun] = true
+			}
+			if n < 10 {
+				t.Errorf("%s: %d events name the run", c.env, n)
+			}
+		}
+		if len(ids) != 4 {
+			t.Errorf("%d identities of 4 runs", len(ids))
+		}
+	})
+}

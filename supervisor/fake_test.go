@@ -171,7 +171,7 @@ func newRun(t testing.TB, f *fake, text string) Run {
 		t.Fatal(err)
 	}
 	return Run{
-		Document: doc, Bytes: []byte(text), Authority: a, Backend: f, State: t.TempDir(), RunID: "run-local-001",
+		Document: doc, Bytes: []byte(text), Authority: a, Backend: f, State: t.TempDir(), RunID: new("run-local-001"),
 		Plan:  &plan.Plan{Backend: "process", Profile: "hardened", Limits: a.Limits, Work: a.Work, Promises: []plan.Promise{{Layer: "identity", What: "nobody"}}},
 		Trust: Trust{KeysetID: evidence.DefaultKeysetID, ResolverKid: evidence.DefaultResolverKid},
 	}

@@ -33,7 +33,7 @@ type Refusal struct {
 
 // Record writes the chain, and closes the outputs.
 func (r Refusal) Record() error {
-	run := Run{Document: r.Document, Bytes: r.Bytes, State: r.State, RunID: r.RunID, Outputs: r.Outputs, Trust: r.Trust, Signer: r.Signer, Durable: r.Durable,
+	run := Run{Document: r.Document, Bytes: r.Bytes, State: r.State, RunID: &r.RunID, Outputs: r.Outputs, Trust: r.Trust, Signer: r.Signer, Durable: r.Durable,
 		Redact: r.Redact, Wrap: r.Wrap, Admitted: r.Admitted}
 	l := &life{Run: run, id: evidence.NewID(), began: time.Now()}
 	var err error

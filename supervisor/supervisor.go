@@ -55,7 +55,7 @@ type Run struct {
 	Stop      func() // stops the supervisor itself, as the shell asked; nil: not
 
 	State   string            // directory of the run records
-	RunID   string            // data.runId of the events; "" means the unique identity
+	RunID   *string           // data.runId of the events; nil: the unique identity
 	Outputs []evidence.Output // further sinks
 	Trust   Trust
 
@@ -187,11 +187,11 @@ func (l *life) open() (err error) {
 
 // stream opens the chain of events.
 func (l *life) stream() (err error) {
-	if l.RunID == "" {
-		l.RunID = l.id
+	if l.RunID == nil {
+		l.RunID = &l.id
 	}
 	l.events, err = evidence.Open(evidence.Config{
-		Run:     evidence.Run{ID: l.id, CellID: l.Document.Spec.ID, SpecID: l.Document.Spec.ID, RunID: l.RunID, Correlation: correlation(l.Document.Spec.Correlation)},
+		Run:     evidence.Run{ID: l.id, CellID: l.Document.Spec.ID, SpecID: l.Document.Spec.ID, RunID: *l.RunID, Correlation: correlation(l.Document.Spec.Correlation)},
 		Signer:  l.Signer,
 		Redact:  l.Redact,
 		Wrap:    l.Wrap,

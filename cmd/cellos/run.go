@@ -107,11 +107,11 @@ func runCommand(args []string, env environment, ui *console) error {
 		a.scrub = "--scrub-output"
 	}
 	a.durable, a.watch, a.signing, a.leaving, a.backend = *durable, *watch, sign, out, backend
-	return a.run(env, ui, "")
+	return a.run(env, ui, nil)
 }
 
-// run lives the run and tells the person what went wrong.
-func (a *asked) run(env environment, ui *console, runID string) error {
+// run lives the run and tells the person what went wrong. runID is what the events call it; nil: by its unique identity.
+func (a *asked) run(env environment, ui *console, runID *string) error {
 	to, err := choose(a.backend, env)
 	if err != nil {
 		return refusal(err)
@@ -147,7 +147,11 @@ func (a *asked) run(env environment, ui *console, runID string) error {
 	if err != nil {
 		return err
 	}
-	out, err := a.leaving.open(a.doc, runID, env, ui)
+	called := "" // only the documented subjects have it in them
+	if runID != nil {
+		called = *runID
+	}
+	out, err := a.leaving.open(a.doc, called, env, ui)
 	if err != nil {
 		return err
 	}

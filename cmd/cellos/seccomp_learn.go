@@ -59,7 +59,7 @@ func learnCommand(args []string, env environment, ui *console) error {
 	// Standard output is the policy's; what the command prints goes to standard error.
 	inside := env
 	inside.out = env.err
-	ended := a.run(inside, ui, "")
+	ended := a.run(inside, ui, nil)
 	var s status
 	var start *cell.StartError
 	if ended != nil && !errors.As(ended, &s) || errors.As(a.end.Err, &start) || len(seen.Uses()) == 0 {

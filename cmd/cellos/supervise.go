@@ -65,7 +65,7 @@ func supervise(args []string, env environment, ui *console) error {
 		}
 		return a.validated(env)
 	}
-	return a.run(env, ui, runID(env.vars))
+	return a.run(env, ui, new(runID(env.vars)))
 }
 
 // runID is what the events call the run: the variable as it is, also when it is empty.
