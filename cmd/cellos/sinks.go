@@ -233,7 +233,7 @@ func (l leaving) natsSink(dead *deadletter.Dir, doc *document.Document, runID st
 	}
 	if err := p.Connect(context.Background()); err != nil {
 		if dead == nil || !l.tags.On(admission.DLQOnly) {
-			return nil, mistake{"NATS_URL: " + err.Error(), "events are sent nowhere else instead; CELL_OS_USE_NOOP_SINK asks for a run without JetStream"}
+			return nil, mistake{"NATS_URL: " + err.Error(), "events are sent nowhere else instead; CELL_OS_USE_NOOP_SINK asks for a run without JetStream, CELLOS_COMPAT_ALLOW=dlq-only with CELLOS_DLQ_DIR for letters"}
 		}
 		l.tags.Use(admission.DLQOnly)
 		return delivery.New(p, delivery.Config{Spool: dead}), nil
