@@ -2,6 +2,7 @@ package scrub
 
 import (
 	"runtime"
+	"slices"
 
 	"cellos.io/cellos/secret"
 )
@@ -17,12 +18,8 @@ func newFinder(values []secret.Value) *finder {
 	for _, v := range values {
 		v.Use(func(b []byte) error {
 			plain, coded := spellings(b)
-			for _, p := range plain {
-				f.plain.insert(p)
-			}
-			for _, p := range coded {
-				f.coded.insert(p)
-			}
+			f.plain.insert(plain)
+			f.coded.insert(coded)
 			return nil
 		})
 	}
@@ -66,10 +63,20 @@ func (a *automaton) child(state int32, b byte) int32 {
 	return n
 }
 
-func (a *automaton) insert(pattern []byte) {
-	if len(pattern) < least {
-		return
+func (a *automaton) insert(patterns [][]byte) {
+	states := 0
+	for _, p := range patterns {
+		states += len(p)
 	}
+	a.nodes = slices.Grow(a.nodes, states) // growing bit by bit would leave copies behind
+	for _, p := range patterns {
+		if len(p) >= least {
+			a.add(p)
+		}
+	}
+}
+
+func (a *automaton) add(pattern []byte) {
 	state := int32(0)
 	for i, b := range pattern {
 		next := a.child(state, b)

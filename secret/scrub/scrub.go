@@ -26,8 +26,9 @@ import (
 const (
 	// least is the number of bytes from which on a value is looked for.
 	least = 4
-	// MaxStreamed bounds the values together, in bytes, that can be found in an output: what finds them has some 20 states of 24 bytes for each.
-	MaxStreamed = 32 << 10
+	// MaxStates bounds what finds values in an output, in states of 24 bytes. There is one for each byte of each spelling: for each byte of a token
+	// of letters and digits 10 to 15, of a key in PEM 28, of random bytes 74.
+	MaxStates = 1 << 20
 	// maxKept bounds what is remembered, in bytes: a command may ask for leased secrets again and again, and get others each time.
 	maxKept = 16 << 20
 )
@@ -40,7 +41,7 @@ type Set struct {
 	mu       sync.Mutex
 	short    []secret.Value // what the finder knows
 	long     []secret.Value // what it would be too large for
-	size     int            // of short
+	states   int            // of the finder, at most
 	kept     int            // of both
 	current  atomic.Pointer[finder]
 	replaced atomic.Int64
@@ -70,10 +71,11 @@ func (s *Set) Add(v secret.Value) error {
 			}
 		}
 	}
-	fits := s.size+n <= MaxStreamed
+	states := statesOf(v)
+	fits := s.states+states <= MaxStates
 	switch {
 	case s.Streamed && !fits:
-		return fmt.Errorf("the secrets have more than %d bytes together: they could not be kept out of the output", MaxStreamed)
+		return errors.New("the secrets are too long together to be kept out of the output (docs/secrets.md)")
 	case s.kept+n > maxKept:
 		return fmt.Errorf("the secrets have more than %d bytes together: they could not be kept out of the evidence", maxKept)
 	}
@@ -81,12 +83,27 @@ func (s *Set) Add(v secret.Value) error {
 	s.kept += n
 	if fits {
 		s.short = append(s.short, own)
-		s.size += n
+		s.states += states
 		s.current.Store(nil)
 	} else {
 		s.long = append(s.long, own)
 	}
 	return nil
+}
+
+// statesOf is how many states a value has at most in a finder.
+func statesOf(v secret.Value) (n int) {
+	if v.Len() > MaxStates/10 {
+		return MaxStates + 1 // it has ten for each byte, or more
+	}
+	v.Use(func(b []byte) error {
+		plain, coded := spellings(b)
+		for _, s := range append(plain, coded...) {
+			n += len(s)
+		}
+		return nil
+	})
+	return n
 }
 
 // finder returns what finds the short values; nil after Wipe.
@@ -146,7 +163,7 @@ func (s *Set) Wipe() {
 			v.Wipe()
 		}
 	}
-	s.short, s.long, s.size, s.kept = nil, nil, 0, 0
+	s.short, s.long, s.states, s.kept = nil, nil, 0, 0
 	s.current.Store(nil)
 	s.wiped = true
 }

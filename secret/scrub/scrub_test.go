@@ -201,12 +201,14 @@ func TestBounds(t *testing.T) {
 		return string(b)
 	}
 	s := scrub.Set{Streamed: true}
-	v := long(1, scrub.MaxStreamed)
+	v := long(1, 5000)
 	if err := s.Add(secret.FromString(v)); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Add(secret.FromString("four")); err == nil {
-		t.Error("more is known than can be found")
+	for _, more := range []string{long(2, 20000), strings.Repeat("0123456789", 12000)} {
+		if err := s.Add(secret.FromString(more)); err == nil {
+			t.Errorf("%d bytes are known, and could not be found", len(more))
+		}
 	}
 	if got := written(t, &s, "<"+v+">", 4096); got != "<[secret]>" {
 		t.Errorf("a value of %d bytes: %d bytes come out", len(v), len(got))
