@@ -2,10 +2,15 @@ package attest
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"os"
 	"os/exec"
@@ -15,6 +20,7 @@ import (
 
 	"cellos.io/cellos/evidence"
 	"cellos.io/cellos/evidence/keys"
+	"cellos.io/cellos/evidence/privatekey"
 	"cellos.io/cellos/evidence/verify"
 )
 
@@ -188,8 +194,29 @@ func TestOtherTools(t *testing.T) {
 		t.Skip("the tools of others take their time")
 	}
 	interpreter := python(t)
-	key, dir := newKey(t), t.TempDir()
-	r, report, c := record(t, key, payloads(changed...))
+	own := newKey(t)
+	t.Run("Ed25519", func(t *testing.T) { otherTools(t, interpreter, own, keys.MarshalPublic(own.Public())) })
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err1 := x509.MarshalPKCS8PrivateKey(ec)
+	public, err2 := x509.MarshalPKIXPublicKey(&ec.PublicKey)
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	key, err := privatekey.Parse(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("ECDSA", func(t *testing.T) {
+		otherTools(t, interpreter, key, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}))
+	})
+}
+
+func otherTools(t *testing.T, interpreter string, key evidence.Signer, public []byte) {
+	dir := t.TempDir()
+	r, report, c := record(t, newKey(t), payloads(changed...))
 	write := func(name string, v any) string {
 		text, err := json.Marshal(v)
 		if err == nil {
@@ -200,11 +227,11 @@ func TestOtherTools(t *testing.T) {
 		}
 		return filepath.Join(dir, name)
 	}
-	pem := filepath.Join(dir, "key.pem")
-	if err := os.WriteFile(pem, keys.MarshalPublic(key.Public()), 0o600); err != nil {
+	file := filepath.Join(dir, "key.pem")
+	if err := os.WriteFile(file, public, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"testdata/check.py", key.KeyID(), pem}
+	args := []string{"testdata/check.py", key.KeyID(), file}
 	var bad []Envelope
 	for _, kind := range []Predicate{Cell, SLSA} {
 		s, err := r.Statement(kind, report, c)
