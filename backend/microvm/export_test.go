@@ -74,6 +74,7 @@ func (p *Probed) Start(ctx context.Context, m Machine, s Standing) (net.Conn, er
 	if err := a.put(ctx, "/drives/x", drive{ID: "x", Path: "/nowhere", ReadOnly: new(bool)}); !errors.As(err, &api) || api.Status != 400 || !strings.Contains(api.Fault, "No such file") {
 		t.Errorf("a drive that is not there: %v", err)
 	}
+	began := time.Now()
 	for _, r := range p.requests(m, v) {
 		switch b := r.body.(type) {
 		case bootSource:
@@ -83,11 +84,16 @@ func (p *Probed) Start(ctx context.Context, m Machine, s Standing) (net.Conn, er
 			b.Path, b.Limit = monitorDir+"/serial", nil
 			r.body = b
 		}
+		if _, last := r.body.(action); last {
+			t.Logf("what the machine has was told in %v", time.Since(began))
+			began = time.Now()
+		}
 		if err := a.put(ctx, r.path, r.body); err != nil {
 			return nil, err
 		}
 	}
 	p.Started = true
+	t.Logf("the start was answered in %v", time.Since(began))
 	if got := state(); got != "Running" {
 		t.Errorf("after the start it is %q", got)
 	}

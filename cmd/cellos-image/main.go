@@ -1,6 +1,6 @@
 // Command cellos-image prepares what virtual machines boot, for cellos: it unpacks kernels, and makes file systems of OCI images. It is a
 // program of its own because the libraries for that take longer to initialise than a cell takes to start, and are needed once for each
-// kernel and image (docs/adr/0050-a-program-for-images.md).
+// kernel and image (docs/adr/0051-a-program-for-images.md).
 //
 //	cellos-image -store DIR kernel FILE
 //	cellos-image -store DIR oci oci:DIR | oci-archive:FILE | docker-archive:FILE | docker://NAME
