@@ -93,9 +93,15 @@ func microVM(env environment, strict bool) (b microvm.Backend, err error) {
 	if b.Store, err = image.Open(dir); err != nil {
 		return b, err
 	}
-	if _, ok := b.Monitor.(microvm.Firecracker); ok {
-		if b.Kernel, err = unpacked(b.Store, b.Kernel); err != nil {
+	switch elf, err := unpacked(b.Store, b.Kernel); b.Monitor.(type) {
+	case microvm.Firecracker:
+		if err != nil {
 			return b, err
+		}
+		b.Kernel = elf
+	case microvm.QEMU: // which takes both, and boots the unpacked one faster
+		if err == nil && (elf.Format != "ELF" || image.PVH(elf.Path) == nil) {
+			b.Kernel = elf
 		}
 	}
 	b.Program, err = firstProcess()
