@@ -80,10 +80,9 @@ func (s *Store) first() (*Key, error) {
 	}
 	name := fileName(key.id)
 	temp := filepath.Join(s.dir, "."+name)
-	if err := os.WriteFile(temp, []byte(name+"\n"), 0o600); err != nil {
-		return nil, fmt.Errorf("choosing the first key: %w", err)
+	if err = os.WriteFile(temp, []byte(name+"\n"), 0o600); err == nil {
+		err = os.Link(temp, filepath.Join(s.dir, currentFile))
 	}
-	err = os.Link(temp, filepath.Join(s.dir, currentFile))
 	os.Remove(temp)
 	if errors.Is(err, fs.ErrExist) {
 		s.remove(name)
@@ -91,6 +90,7 @@ func (s *Store) first() (*Key, error) {
 		return key, err
 	}
 	if err != nil {
+		s.remove(name) // nobody would know that it is there
 		return nil, fmt.Errorf("choosing the first key: %w", err)
 	}
 	return key, nil
@@ -149,6 +149,7 @@ func (s *Store) use(name string) error {
 		err = os.Rename(temp, filepath.Join(s.dir, currentFile))
 	}
 	if err != nil {
+		os.Remove(temp)
 		return fmt.Errorf("choosing key %s: %w", name, err)
 	}
 	return nil
@@ -168,16 +169,20 @@ func (s *Store) add() (*Key, error) {
 		return nil, err
 	}
 	if err := create(path+publicSuffix, MarshalPublic(key.Public()), 0o644); err != nil {
+		os.Remove(path + privateSuffix)
 		return nil, err
 	}
 	return key, nil
 }
 
+// create writes a new file, or none.
 func create(path string, data []byte, mode fs.FileMode) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err == nil {
 		_, err = f.Write(data)
-		err = errors.Join(err, f.Sync(), f.Close())
+		if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+			os.Remove(path)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("writing a key: %w", err)
