@@ -88,6 +88,52 @@ func TestSecretsInTheEnvironment(t *testing.T) {
 	})
 }
 
+// TestSecretsOfTheCaller: without a document, from a variable or a file, and in no record; a value that was given in place of a file is repeated
+// nowhere.
+func TestSecretsOfTheCaller(t *testing.T) {
+	each(t, func(t *testing.T, u user) {
+		b := secretBench(t, u, "API_KEY=hunter-variable")
+		file := filepath.Join(filepath.Dir(b.dir), "key")
+		if err := os.WriteFile(file, []byte("hunter-file\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b.own(file)
+		r := b.sh(`echo $API_KEY; printenv FROM_FILE; printenv SECRET_OF_THE_CALLER || echo none`, "--secret", "API_KEY", "--secret", "FROM_FILE="+file)
+		if got := r.ok(t); got != "hunter-variable\nhunter-file\nnone\n" {
+			t.Errorf("%q", got)
+		}
+		nowhere(t, b, r, "hunter-")
+		if s := b.cellos("show", "last").ok(t); !strings.Contains(s, "taken 1 time") {
+			t.Errorf("show does not tell of them:\n%s", s)
+		}
+		if s := b.cellos("explain", "--steps", "--secret", "API_KEY", "--", "true").ok(t); strings.Contains(s, "hunter") || !strings.Contains(s, "see the secrets API_KEY in its environment") {
+			t.Errorf("explain says\n%s", s)
+		}
+		if got := b.sh(`echo "<$API_KEY>"`, "--secret", "API_KEY", "--scrub-output").ok(t); got != "<[secret]>\n" {
+			t.Errorf("%q", got)
+		}
+		if err := os.Chmod(file, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			flag string
+			code int
+			says string
+		}{
+			{"API_KEY=hunter-value", 2, "there is no such file"}, {"NOPE", 2, "you have no such variable"}, {"hunter variable", 2, "write NAME"}, {"", 2, "write NAME"},
+			{"API_KEY=", 2, "write NAME"}, {"LD_PRELOAD=" + file, 125, "would change how programs start"}, {"K=" + file, 125, "others may write it"},
+		} {
+			r := b.sh("echo ran", "--secret", c.flag)
+			if r.fails(t, c.code, c.says); r.out != "" {
+				t.Errorf("%s: it ran", c.flag)
+			}
+			nowhere(t, b, r, "hunter")
+		}
+		b.sh("echo ran", "--secret", "API_KEY", "--secret", "API_KEY").fails(t, 2, "given twice")
+		b.sh("echo ran", "--secret", "API_KEY", "--env", "API_KEY").fails(t, 125, "the variable is the secret's")
+	})
+}
+
 func TestSecretsOnRequest(t *testing.T) {
 	everywhere(t, func(t *testing.T, u user) {
 		b := secretBench(t, u, "CELLOS_BROKER=env", "CELLOS_SECRET_API=hunter-api", "CELLOS_SECRET_OTHER=hunter-other")

@@ -21,6 +21,8 @@ type grants struct {
 	read, write, exec []grant
 	work              string
 	env               []string
+	secrets           []grantedSecret
+	badSecret         string // what is wrong with the way in which they were given; "": nothing
 	limits            document.Limits
 	set               bool // a flag was given that a document would contradict
 	time              time.Duration
@@ -39,7 +41,7 @@ type grant struct{ flag, host, at string }
 const adhocLifetime = 24 * time.Hour
 
 func grantFlagNames() []string {
-	return []string{"--read", "--write", "--exec", "--workdir", "--env", "--memory", "--cpus", "--pids", "--nofile", "--file-size", "--scratch",
+	return []string{"--read", "--write", "--exec", "--workdir", "--env", "--secret", "--memory", "--cpus", "--pids", "--nofile", "--file-size", "--scratch",
 		"--output", "--time", "--grace", "--seccomp", "--report-refusals", "--user", "--tty", "--hostname", "--image", "--name", "--net", "--dns", "--private", "--time-namespace", "--file"}
 }
 
@@ -60,6 +62,7 @@ func (g *grants) register(set *flag.FlagSet, env environment) {
 	}
 	asked("workdir", "", func(v string) error { g.work = v; return nil })
 	asked("env", "", func(v string) error { g.env = append(g.env, v); return nil })
+	asked("secret", "", func(v string) error { g.secretFlag(v); return nil })
 	size := func(name string, to **int64) {
 		asked(name, "", func(v string) error {
 			n, err := parseSize(v)
@@ -190,8 +193,12 @@ func (g *grants) document(argv []string, env environment) (*document.Document, e
 		return nil, err
 	}
 	run.WorkingDirectory = &dir
+	secrets, err := g.secretNames(env)
+	if err != nil {
+		return nil, err
+	}
 	fs := &document.Filesystem{Read: documentGrants(g.read), Write: documentGrants(g.write), Exec: documentGrants(g.exec), WorkingDirectory: &mode}
-	grants := document.Authority{Filesystem: fs, EgressRules: []document.EgressRule{}, SecretRefs: []string{}}
+	grants := document.Authority{Filesystem: fs, EgressRules: []document.EgressRule{}, SecretRefs: secrets}
 	g.network.document(&grants)
 	var in *document.Environment
 	if g.image != "" {
@@ -245,39 +252,6 @@ func documentGrants(in []grant) (out []document.Grant) {
 		out = append(out, d)
 	}
 	return out
-}
-
-// environmentOf reads NAME=VALUE, or NAME for the value that the caller has. Nothing else is passed on.
-func environmentOf(list []string, tty bool, env environment) (map[string]string, error) {
-	m := map[string]string{}
-	if t := env.getenv("TERM"); tty && t != "" {
-		m["TERM"] = t
-	}
-	for _, v := range list {
-		name, value, given := strings.Cut(v, "=")
-		if name == "" {
-			return nil, mistake{"--env " + quote(brief(v)) + ": the name is empty", "write NAME=VALUE, or NAME for the value that you have"}.at("")
-		}
-		if !given {
-			if value, given = lookup(env.environ(), name); !given {
-				return nil, mistake{"--env " + brief(name) + ": you have no such variable", "write " + brief(name) + "=VALUE"}.at("")
-			}
-		}
-		m[name] = value
-	}
-	if len(m) == 0 {
-		return nil, nil
-	}
-	return m, nil
-}
-
-func lookup(environ []string, name string) (string, bool) {
-	for _, v := range environ {
-		if n, value, ok := strings.Cut(v, "="); ok && n == name {
-			return value, true
-		}
-	}
-	return "", false
 }
 
 // id is the name of the cell: that of its program, if it is not given.

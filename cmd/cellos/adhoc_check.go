@@ -80,7 +80,7 @@ func (g *grants) flagOf(p string) string {
 		{"spec.run.limits.outputBytes", "--output"}, {"spec.run.limits.gracefulShutdownSeconds", "--grace"}, {"spec.run.timeoutMs", "--time"},
 		{"spec.lifetime", "--time"}, {"spec.run.seccomp.reportRefusals", "--report-refusals"}, {"spec.run.seccomp", "--seccomp"}, {"spec.run.user", "--user"}, {"spec.run.environment", "--env"},
 		{"spec.run.hostname", "--hostname"}, {"spec.environment", "--image"}, {"spec.run.workingDirectory", "--workdir"}, {"spec.authority.filesystem.workingDirectory", "--workdir"},
-		{"spec.run.argv", "the command"}, {"spec.id", "--name"},
+		{"spec.authority.secretRefs", "--secret"}, {"spec.run.argv", "the command"}, {"spec.id", "--name"},
 	} {
 		if rest, ok := strings.CutPrefix(p, x[0]); ok {
 			if rest, ok = strings.CutPrefix(rest, "."); ok && x[1] == "--env" {

@@ -35,6 +35,7 @@ nothing else of the host, no network, no environment. Flags grant more:
   --workdir DIR[:MODE]    working directory, default: the current one. Modes: overlay (copy-on-write, the default),
                           read, write (changes the host's files), empty (a new folder, DIR is only its name)
   --env NAME[=VALUE]      set a variable; without a value, yours. PATH is always set
+  --secret NAME[=FILE]    deliver your variable NAME, or what a file holds, as a variable whose value is in no record
   --user UID[:GID]        ids that the command sees; on the host it is never root
   --tty, -t               a terminal of its own
   --hostname NAME         default: cell
@@ -139,7 +140,7 @@ func (a *asked) run(env environment, ui *console, runID *string) error {
 	for _, n := range a.notes {
 		ui.note(n)
 	}
-	given, err := secrets(auth, a.folder, env)
+	given, err := secrets(auth, a.grants, a.folder, env)
 	if err != nil {
 		return err
 	}

@@ -67,7 +67,7 @@ func secretsFolder(auth *authority.Authority, env environment) (folder string, r
 }
 
 // secrets composes the delivery of a document's secrets; nil if there is nothing to deliver.
-func secrets(auth *authority.Authority, folder string, env environment) (*runSecrets, error) {
+func secrets(auth *authority.Authority, g *grants, folder string, env environment) (*runSecrets, error) {
 	if len(auth.Secrets) == 0 && folder == "" {
 		return nil, nil
 	}
@@ -78,7 +78,11 @@ func secrets(auth *authority.Authority, folder string, env environment) (*runSec
 	if i := auth.Identity; i != nil {
 		s.Alias, s.Audience, s.AliasTTL = i.SecretRef, i.Audience, i.TTL
 	}
-	if len(auth.Secrets) > 0 {
+	switch {
+	case len(auth.Secrets) == 0:
+	case len(g.secrets) > 0:
+		s.Broker = g.broker(env)
+	default:
 		var err error
 		if s.Broker, err = chosenBroker(auth, env); err != nil {
 			return nil, failure{exitRefused, split(err)}

@@ -85,9 +85,43 @@ func (f File) Resolve(_ context.Context, key string) (secret.Value, error) {
 	if !ok {
 		return secret.Value{}, fmt.Errorf("env var %s not set (required for secret key %q)", name, key)
 	}
+	v, err := ownFile(path)
+	if err != nil {
+		return v, fmt.Errorf("read secret file for key %q (%s): %w", key, name, err)
+	}
+	return v, nil
+}
+
+// Caller finds secrets where whoever calls has them: in a file, as File wants it, or in an environment variable of the same name.
+type Caller struct {
+	Lookup func(name string) (string, bool)
+	Files  map[string]string // paths by key
+}
+
+// Name returns "caller".
+func (Caller) Name() string { return "caller" }
+
+// Resolve reads one file or variable.
+func (c Caller) Resolve(_ context.Context, key string) (secret.Value, error) {
+	if path, ok := c.Files[key]; ok {
+		v, err := ownFile(path)
+		if err != nil {
+			return v, fmt.Errorf("read the file of secret %q: %w", key, err)
+		}
+		return v, nil
+	}
+	v, ok := c.Lookup(key)
+	if !ok {
+		return secret.Value{}, fmt.Errorf("no variable %s", key)
+	}
+	return secret.FromString(v), nil
+}
+
+// ownFile reads one file. One newline at its end does not count.
+func ownFile(path string) (secret.Value, error) {
 	b, err := readOwn(path)
 	if err != nil {
-		return secret.Value{}, fmt.Errorf("read secret file for key %q (%s): %w", key, name, err)
+		return secret.Value{}, err
 	}
 	if n := len(b) - 1; n >= 0 && b[n] == '\n' {
 		b = b[:n]

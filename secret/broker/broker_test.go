@@ -88,3 +88,21 @@ func TestMemory(t *testing.T) {
 		t.Errorf("%q, %v", text(v), err)
 	}
 }
+
+func TestCaller(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, []byte("in a file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := Caller{func(n string) (string, bool) { return "of " + n, n != "nope" }, map[string]string{"b": path, "c": path + "x"}}
+	for key, want := range map[string]string{"a": "of a", "b": "in a file"} {
+		if v, err := b.Resolve(context.Background(), key); err != nil || text(v) != want {
+			t.Errorf("%s: %q, %v", key, text(v), err)
+		}
+	}
+	for key, want := range map[string]string{"nope": "no variable nope", "c": `read the file of secret "c": no such file`} {
+		if v, err := b.Resolve(context.Background(), key); err == nil || v.Len() != 0 || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}

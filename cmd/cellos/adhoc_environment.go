@@ -1,0 +1,91 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"cellos.io/cellos/secret/broker"
+)
+
+// environmentOf reads NAME=VALUE, or NAME for the value that the caller has. Nothing else is passed on.
+func environmentOf(list []string, tty bool, env environment) (map[string]string, error) {
+	m := map[string]string{}
+	if t := env.getenv("TERM"); tty && t != "" {
+		m["TERM"] = t
+	}
+	for _, v := range list {
+		name, value, given := strings.Cut(v, "=")
+		if name == "" {
+			return nil, mistake{"--env " + quote(brief(v)) + ": the name is empty", "write NAME=VALUE, or NAME for the value that you have"}.at("")
+		}
+		if !given {
+			if value, given = lookup(env.environ(), name); !given {
+				return nil, mistake{"--env " + brief(name) + ": you have no such variable", "write " + brief(name) + "=VALUE"}.at("")
+			}
+		}
+		m[name] = value
+	}
+	if len(m) == 0 {
+		return nil, nil
+	}
+	return m, nil
+}
+
+func lookup(environ []string, name string) (string, bool) {
+	for _, v := range environ {
+		if n, value, ok := strings.Cut(v, "="); ok && n == name {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+// A grantedSecret is one of --secret: a variable of the caller's, or a file.
+type grantedSecret struct{ name, file string }
+
+// secretFlag reads NAME or NAME=FILE. What follows the name may be a value that somebody took for a file: it is in no message, and so the name
+// must be one before it is in a message.
+func (g *grants) secretFlag(v string) {
+	name, file, given := strings.Cut(v, "=")
+	switch {
+	case name == "" || given && file == "" || strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") != "":
+		g.badSecret = "write NAME, or NAME=FILE; a name has letters, digits, dots, underscores and dashes"
+	case slices.ContainsFunc(g.secrets, func(s grantedSecret) bool { return s.name == name }):
+		g.badSecret = brief(name) + " is given twice"
+	}
+	g.secrets = append(g.secrets, grantedSecret{name, file})
+}
+
+// secretNames are the names for the document. That the caller has the values is said now, and not when everything else stands.
+func (g *grants) secretNames(env environment) ([]string, error) {
+	if g.badSecret != "" {
+		return nil, mistake{"--secret: " + g.badSecret, ""}.at("")
+	}
+	names := []string{}
+	for _, s := range g.secrets {
+		names = append(names, s.name)
+		shown := "--secret " + brief(s.name)
+		if s.file == "" {
+			if _, have := lookup(env.environ(), s.name); !have {
+				return nil, mistake{shown + ": you have no such variable", "name a file: --secret " + brief(s.name) + "=FILE"}.at("")
+			}
+		} else if _, err := os.Lstat(s.file); errors.Is(err, fs.ErrNotExist) {
+			return nil, mistake{shown + "=…: there is no such file", "what follows = is a file: a value on the command line can be read by others"}.at("")
+		}
+	}
+	return names, nil
+}
+
+// broker finds them.
+func (g *grants) broker(env environment) broker.Broker {
+	b := broker.Caller{Lookup: func(name string) (string, bool) { return lookup(env.environ(), name) }, Files: map[string]string{}}
+	for _, s := range g.secrets {
+		if s.file != "" {
+			b.Files[s.name] = s.file
+		}
+	}
+	return b
+}
