@@ -80,6 +80,9 @@ func TestScrubbedOutput(t *testing.T) {
 		}
 		b.env = append(b.env, "CELLOS_SCRUB_OUTPUT=yes")
 		check(b.cellos("run", d), "CELLOS_SCRUB_OUTPUT")
+		b.env = append(b.env, "CELLOS_DEPLOYMENT_PROFILE=portable", "CELL_OS_USE_NOOP_SINK=1")
+		check(b.cellos("supervise", d), "CELLOS_SCRUB_OUTPUT")
+		b.env = b.env[:len(b.env)-2]
 		b.env[len(b.env)-1] = "CELLOS_SCRUB_OUTPUT=perhaps"
 		b.cellos("run", asking).fails(t, 125, `CELLOS_SCRUB_OUTPUT: "perhaps"`)
 		b.env = b.env[:len(b.env)-1]
