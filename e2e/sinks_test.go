@@ -291,7 +291,7 @@ func TestDocumentedSigning(t *testing.T) {
 // TestSinkMistakes: what cannot be used is said before anything runs, all of it, and without what is secret in it.
 func TestSinkMistakes(t *testing.T) {
 	b := newBench(t, users()[len(users())-1])
-	token := b.write("token", "t\n", 0o644)
+	token := b.write("../token", "t\n", 0o644) // beside the working directory, in which the command would see it
 	for _, c := range []struct{ sink, says string }{
 		{"ftp://x", "must begin with"}, {"http://x colour=red", "there is no option"}, {"", "names no destination"}, {"best-effort", "names no destination"},
 		{"http://x batch=1", "batch without"}, {"http://x spool", "=VALUE"}, {"http://x patience=long", "no time"}, {"stdout batch", "it takes none"},
