@@ -20,8 +20,8 @@ import (
 
 func (l *life) append(p evidence.Payload) error {
 	e, err := l.events.Append(evidence.SourceSupervisor, p)
-	if e.Type == evidence.TypeStarted {
-		l.origin = e
+	if err == nil && p.Type() == evidence.TypeStarted { // and not e's, which may be a transport event
+		l.origin = evidence.ProvenanceOf(evidence.Event{ID: e.ID, Type: p.Type()})
 	}
 	return err
 }

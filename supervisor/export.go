@@ -65,7 +65,7 @@ func (l *life) export() error {
 		if err != nil {
 			err = fmt.Errorf("export sink: %w", err)
 			failed := evidence.ExportFailed{ArtifactName: a.Name, TargetKind: to.Kind, TargetName: to.Name, Destination: to.Destination, Reason: err.Error(),
-				Provenance: evidence.ProvenanceOf(l.origin)}
+				Provenance: l.origin}
 			return errors.Join(err, l.append(failed))
 		}
 		receipt := evidence.Receipt{TargetKind: to.Kind, Destination: to.Destination, BytesWritten: done.Bytes}
@@ -74,7 +74,7 @@ func (l *life) export() error {
 		}
 		err = l.all(
 			evidence.Artifact{ArtifactName: a.Name, SourcePath: a.Path, SizeBytes: done.Bytes, SHA256: done.SHA256, TargetKind: to.Kind, Destination: to.Destination},
-			evidence.ExportCompleted{ArtifactName: a.Name, Receipt: receipt, Provenance: evidence.ProvenanceOf(l.origin)},
+			evidence.ExportCompleted{ArtifactName: a.Name, Receipt: receipt, Provenance: l.origin},
 		)
 		if err != nil {
 			return err

@@ -111,7 +111,7 @@ func (l *life) revoke() {
 		if err != nil {
 			l.fail(l.append(evidence.IdentityFailed{Identity: id, Operation: "revoke", Reason: err.Error()}))
 		} else {
-			l.fail(l.append(evidence.IdentityRevoked{Identity: id, Provenance: evidence.ProvenanceOf(l.origin)}))
+			l.fail(l.append(evidence.IdentityRevoked{Identity: id, Provenance: l.origin}))
 		}
 	}
 	l.fail(err)

@@ -101,18 +101,18 @@ type life struct {
 
 	boundary    cell.Boundary
 	outcome     cell.Outcome
-	why         ending            // what ended the command, if it was not the command
-	spawn       error             // the command could not be started
-	ran         bool              // the command was released
-	err         error             // the first error
-	delivered   []secret.Variable // what the command finds in its environment
-	hasIdentity bool              // the document's identity was materialized
-	withheld    bool              // the secrets could not be had
-	changed     *overlay.List     // what changed in the working directory; nil if nobody looked
-	origin      evidence.Event    // the event started
-	late        late              // a signal that came when the command had ended
-	gone        error             // why the network could not go on
-	release     func()            // ends the waiting for a sink that takes nothing
+	why         ending              // what ended the command, if it was not the command
+	spawn       error               // the command could not be started
+	ran         bool                // the command was released
+	err         error               // the first error
+	delivered   []secret.Variable   // what the command finds in its environment
+	hasIdentity bool                // the document's identity was materialized
+	withheld    bool                // the secrets could not be had
+	changed     *overlay.List       // what changed in the working directory; nil if nobody looked
+	origin      evidence.Provenance // the event started
+	late        late                // a signal that came when the command had ended
+	gone        error               // why the network could not go on
+	release     func()              // ends the waiting for a sink that takes nothing
 }
 
 // Do lives the run from the first to the last event.
