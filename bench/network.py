@@ -1,14 +1,25 @@
-"""Server and client of network.sh. The server answers one byte: p is one byte back, d sends what is asked, u takes it."""
-import socket, statistics, sys, threading, time
+"""Server, client and stop-watch of network.sh.
+
+network.py                   serves; prints its port and that of a resolver. The first byte says what: p is one byte back, d sends what is asked,
+                             u takes it, e sends back what comes.
+network.py HOST PORT         asks, and prints how long it took
+network.py watch PID         prints what a process used, when it has ended
+network.py start A + B       runs two commands alternately, and prints how long they took
+"""
+import os, socket, statistics, subprocess, sys, threading, time
 
 SIZE = 256 << 20
 
 
 def serve(c):
+    c.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with c:
         want = c.recv(1)
         if want == b"p":
             c.sendall(b"x")
+        elif want == b"e":
+            while b := c.recv(4096):
+                c.sendall(b)
         elif want == b"d":
             block, left = bytes(1 << 18), SIZE
             while left:
@@ -50,6 +61,7 @@ def client(host, port):
 
     def ask(what):
         s = socket.create_connection((host, port))
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         s.sendall(what)
         return s
 
@@ -57,15 +69,16 @@ def client(host, port):
         t = time.perf_counter()
         with ask(b"p") as s:
             s.recv(1)
-        return time.perf_counter() - t
+            return time.perf_counter() - t
 
     for _ in range(20):
         short()
         time.sleep(0.012)  # below every limit of new connections a second
     times = []
-    for _ in range(200):
+    for _ in range(300):
         times.append(short())
         time.sleep(0.012)
+    times.sort()
     rates = []
     for what in (b"d", b"u"):
         t = time.perf_counter()
@@ -76,7 +89,61 @@ def client(host, port):
             if what == b"u":
                 s.recv(1)
         rates.append(SIZE / (time.perf_counter() - t) / (1 << 20))
-    print("connect and first byte %.2f ms (median of 200), from the server %4.0f MiB/s, to it %4.0f MiB/s" % (statistics.median(times) * 1e3, *rates))
+    with ask(b"e") as s:
+        t = time.perf_counter()
+        for _ in range(2000):
+            s.sendall(b"request")
+            s.recv(4096)
+        requests = 2000 / (time.perf_counter() - t)
+    many = []
+    for _ in range(200):
+        many.append(ask(b"e"))
+        time.sleep(0.012)
+    t = time.perf_counter()
+    for s in many:
+        s.sendall(b"request")
+    alive = sum(s.recv(4096) == b"request" for s in many)
+    together = time.perf_counter() - t
+    print("connect and first byte %.2f ms (median of 300; tenth %.2f, least %.2f), from the server %.0f MiB/s, to it %.0f MiB/s, %.0f requests/s one after the other, %d connections at once answered in %.0f ms"
+          % (statistics.median(times) * 1e3, times[30] * 1e3, times[0] * 1e3, *rates, requests, alive, together * 1e3), flush=True)
 
 
-server() if len(sys.argv) == 1 else client(sys.argv[1], int(sys.argv[2]))
+def watch(pid):
+    used = peak = ""
+    while True:
+        try:
+            f = open("/proc/%s/stat" % pid).read().rsplit(")", 1)[1].split()
+            status = open("/proc/%s/status" % pid).read()
+        except OSError:
+            break
+        if f[0] == "Z":
+            break
+        used = "%.2f s user, %.2f s system" % tuple(int(x) / os.sysconf("SC_CLK_TCK") for x in f[11:13])
+        for line in status.splitlines():
+            if line.startswith("VmHWM"):
+                peak = "%.1f MiB" % (int(line.split()[1]) / 1024)
+        time.sleep(0.02)
+    print("             of the way: %s, %s at most" % (used, peak), flush=True)
+
+
+def start(args):
+    at = args.index("+")
+    commands = args[:at], args[at + 1 :]
+    times = [], []
+    for _ in range(40):
+        for c, t in zip(commands, times):
+            began = time.perf_counter()
+            subprocess.run(c, check=True)
+            t.append(time.perf_counter() - began)
+    for what, t in zip(("without a rule", "with one"), times):
+        print("start to end of /bin/true, %-14s %.2f ms (median of 40; least %.2f)" % (what, statistics.median(t) * 1e3, min(t) * 1e3))
+
+
+if len(sys.argv) == 1:
+    server()
+elif sys.argv[1] == "watch":
+    watch(sys.argv[2])
+elif sys.argv[1] == "start":
+    start(sys.argv[2:])
+else:
+    client(sys.argv[1], int(sys.argv[2]))

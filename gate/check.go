@@ -50,12 +50,12 @@ func (f *tcpFlow) check() error {
 	literal := f.to.name == ""
 	if literal && len(f.gate.names.Allow) == 0 {
 		f.allow(codeNone, f.to.String())
-		go f.fromUpstream()
+		f.gate.hands.do(f.fromUpstream)
 		return f.toUpstream(nil)
 	}
 	must := f.named() && !literal
 	if !must {
-		go f.fromUpstream() // servers of other protocols may speak first
+		f.gate.hands.do(f.fromUpstream) // servers of other protocols may speak first
 	}
 	if must {
 		f.cell.SetReadDeadline(time.Now().Add(firstTime))
@@ -154,7 +154,7 @@ func (f *tcpFlow) tls(first []byte, must bool) error {
 		return err
 	}
 	if must {
-		go f.fromUpstream()
+		f.gate.hands.do(f.fromUpstream)
 	}
 	return f.toUpstream(c.Raw())
 }
@@ -204,7 +204,7 @@ func (f *tcpFlow) http(first []byte, must bool) error {
 		if err == nil {
 			f.cell.SetReadDeadline(time.Time{})
 			if n == 0 && must {
-				go f.fromUpstream()
+				f.gate.hands.do(f.fromUpstream)
 			}
 			_, err = q.WriteTo(up)
 		}

@@ -67,6 +67,7 @@ type Gate struct {
 	stack    *stack.Stack
 	closers  []func() error
 	flows    flows
+	hands    hands
 	released atomic.Bool
 
 	failing sync.Once
@@ -97,7 +98,7 @@ func New(c Config) *Gate {
 	g := &Gate{
 		cfg: c, names: c.Names, table: newTable(c.Rules, c.Names, c.StandIns), types: allowedTypes(c.Names.Types),
 		resolver: resolve.New(c.Servers, c.Hosts), filter: address.NewFilter(c.Own), leads: leads{name: map[string]*lead{}},
-		queries: rate.NewLimiter(queryRate, queryBurst), paces: rate.NewLimiter(maxNew, maxNew), failed: make(chan error, 1),
+		hands: newHands(), queries: rate.NewLimiter(queryRate, queryBurst), paces: rate.NewLimiter(maxNew, maxNew), failed: make(chan error, 1),
 	}
 	g.resolver.Bootstrap = c.Bootstrap
 	g.ctx, g.cancel = context.WithCancel(context.Background())
@@ -150,7 +151,7 @@ func (g *Gate) Open(link Link, rec Recorder) error {
 		go g.serveUDP(pc)
 		go g.serveTCP(l)
 	}
-	forwarder := tcp.NewForwarder(g.stack, maxBuffer, synBacklog, g.connect)
+	forwarder := tcp.NewForwarder(g.stack, maxBuffer, synBacklog, g.accept)
 	g.stack.SetTransportProtocolHandler(tcp.ProtocolNumber, func(id stack.TransportEndpointID, pkt *stack.PacketBuffer) bool {
 		return g.syn(id, pkt) && forwarder.HandlePacket(id, pkt)
 	})
@@ -187,6 +188,7 @@ func (g *Gate) Close() error {
 		g.released.Store(false)
 		g.cancel()
 		g.flows.end()
+		g.hands.end()
 		for _, c := range g.closers {
 			c()
 		}

@@ -38,7 +38,10 @@ func (g *Gate) syn(id stack.TransportEndpointID, pkt *stack.PacketBuffer) bool {
 	return true
 }
 
-// connect makes a connection of the table's, or refuses it: a SYN-ACK comes only when the other side has answered.
+// accept has a connection of the table's made. It is on a goroutine of the stack's own.
+func (g *Gate) accept(r *tcp.ForwarderRequest) { g.hands.do(func() { g.connect(r) }) }
+
+// connect makes a connection, or refuses it: a SYN-ACK comes only when the other side has answered.
 func (g *Gate) connect(r *tcp.ForwarderRequest) {
 	at := addrPort(r.ID())
 	v := g.table.look(false, at)

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -21,6 +22,9 @@ import (
 )
 
 func main() {
+	// A packet's way has many short steps. On one processor at a time they follow each other on one thread; on several, threads wake each
+	// other for each step, which takes twice the processor time and, on a busy host, several times as long (bench/network.sh).
+	runtime.GOMAXPROCS(1)
 	if err := run(os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -44,20 +48,24 @@ func run(args []string, out io.Writer) error {
 	if err != nil {
 		return errors.New("cellos-gate is started by cellos, which speaks on descriptor 3")
 	}
-	m, files, err := conn.Receive()
-	if err != nil || m.Config == nil {
+	m, _, err := conn.Receive()
+	if err != nil || m.Kind != wire.Prepare || m.Config == nil {
 		return nil // the run was refused before there was a cell
 	}
 	s := &server{conn: conn, recorder: newRecorder(conn)}
 	c, err := s.config(m)
+	if err == nil {
+		err = confine() // while the cell is built: nothing of it has been read
+	}
 	if err != nil {
 		return err
 	}
 	g := gate.New(c)
-	if m.Kind == wire.Ask && m.Question != nil {
-		if err := confine(); err != nil {
-			return err
-		}
+	m, files, err := conn.Receive()
+	switch {
+	case err != nil:
+		return nil
+	case m.Kind == wire.Ask && m.Question != nil:
 		go func() {
 			text := ""
 			if err := g.Ask(*m.Question, s.recorder); err != nil {
@@ -66,10 +74,11 @@ func run(args []string, out io.Writer) error {
 			conn.Send(wire.Message{Kind: wire.Ready, Error: text})
 		}()
 		return s.serve(g)
+	case m.Kind != wire.Open:
+		return fmt.Errorf("a message %q before the link is open", m.Kind)
 	}
-	err = s.open(g, m, files)
 	text := ""
-	if err != nil {
+	if err := s.open(g, m, files); err != nil {
 		text = err.Error()
 	}
 	if err := conn.Send(wire.Message{Kind: wire.Ready, Error: text}); err != nil || text != "" {
@@ -134,9 +143,6 @@ func (s *server) open(g *gate.Gate, m wire.Message, files []*os.File) error {
 			return fmt.Errorf("serving names on a socket of the cell: %w", err)
 		}
 		f.Close()
-	}
-	if err := confine(); err != nil {
-		return err
 	}
 	return g.Open(l, s.recorder)
 }

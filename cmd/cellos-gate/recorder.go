@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"os"
 	"sync"
@@ -98,7 +97,7 @@ func (r *recorder) flush() {
 				m = &x
 			}
 			if err == nil {
-				body, err = json.Marshal(m)
+				body, err = m.Encode()
 			}
 		}
 		if body != nil {

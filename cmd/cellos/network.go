@@ -55,18 +55,40 @@ func (a *asked) gateConfig(auth *authority.Authority, p *plan.Plan, trust superv
 	return c, nil
 }
 
-// newNetwork starts the gate of a plan; nil if the plan has none.
-func newNetwork(c wire.Config, p *plan.Plan, adhoc, watch bool, ui *console) (*network, error) {
-	if !p.Network.Device && len(p.Network.Sockets) == 0 {
-		return nil, nil
+// beginNetwork starts the gate of a document that asks for a network, while the plan is made; nil: it asks for none. The function
+// returns it, or why there is none, once it is known what it is to enforce; without one it is ended.
+func (a *asked) beginNetwork(ui *console) func(*wire.Config) (*network, error) {
+	auth := &a.doc.Spec.Authority
+	if len(auth.EgressRules) == 0 && (auth.DNSAuthority == nil || len(auth.DNSAuthority.HostnameAllowlist) == 0) || a.grants.network.host {
+		return func(*wire.Config) (*network, error) { return nil, nil }
 	}
-	program, err := gateProgram()
-	if err != nil {
-		return nil, err
+	n := &network{adhoc: a.name == "", watch: a.watch, ui: ui}
+	started := make(chan error, 1)
+	go func() {
+		program, err := gateProgram()
+		if err == nil {
+			n.gate, err = remote.Start(program, n.denied)
+		}
+		started <- err
+	}()
+	var taken bool
+	return func(c *wire.Config) (*network, error) {
+		if taken {
+			return nil, nil
+		}
+		taken = true
+		switch err := <-started; {
+		case c == nil && err == nil:
+			n.gate.Close()
+			return nil, nil
+		case c == nil:
+			return nil, nil
+		case err != nil:
+			return nil, err
+		}
+		n.gate.Prepare(*c)
+		return n, nil
 	}
-	n := &network{adhoc: adhoc, watch: watch, ui: ui}
-	n.gate, err = remote.Start(program, c, n.denied)
-	return n, err
 }
 
 // gateProgram finds the program of the gate: beside this one, or where programs are.

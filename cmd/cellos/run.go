@@ -122,6 +122,8 @@ func (a *asked) run(env environment, ui *console, runID *string) error {
 		ahead = process.Begin()
 		defer ahead.Close()
 	}
+	begun := a.beginNetwork(ui)
+	defer begun(nil) // if the plan has none, or is refused
 	signals, listening := listen()
 	state, err := stateDir(env)
 	if err != nil {
@@ -191,7 +193,10 @@ func (a *asked) run(env environment, ui *console, runID *string) error {
 	if err != nil {
 		return failure{exitRefused, []error{err}}
 	}
-	gated, err := newNetwork(config, p, a.name == "", a.watch, ui)
+	var gated *network
+	if p.Network.Device || len(p.Network.Sockets) > 0 {
+		gated, err = begun(&config)
+	}
 	if err != nil {
 		return failure{exitRefused, []error{err}}
 	}

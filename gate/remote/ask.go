@@ -12,14 +12,15 @@ import (
 // Ask has a gate of its own put a question before the run, and returns the events that are the answer. Waiting is the time that it may
 // take.
 func Ask(program string, c wire.Config, q wire.Question, waiting time.Duration) ([]evidence.Payload, error) {
-	g, err := Start(program, c, func(wire.Refused) {})
+	g, err := Start(program, func(wire.Refused) {})
 	if err != nil {
 		return nil, err
 	}
 	defer g.Close()
+	g.Prepare(c)
 	var got heard
 	g.rec = &got
-	if err := g.conn.Send(wire.Message{Kind: wire.Ask, Config: &c, Question: &q}); err != nil {
+	if err := g.conn.Send(wire.Message{Kind: wire.Ask, Question: &q}); err != nil {
 		return nil, fmt.Errorf("asking the gate: %w", err)
 	}
 	select {

@@ -1,6 +1,7 @@
 // Package remote runs a gate as a process of its own and speaks with it. It knows no packets: see packages gate and wire.
 //
-//	g, err := remote.Start(program, config)  // while the cell is built
+//	g, err := remote.Start(program, denied)  // as soon as it is known that there is a network
+//	g.Prepare(config)                        // when it is known which; the cell is built meanwhile
 //	err = g.Open(link, recorder)             // when it stands
 //	g.Release(); …; err = g.Close()
 package remote
@@ -11,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +21,7 @@ import (
 
 	"cellos.io/cellos/evidence"
 	"cellos.io/cellos/gate/wire"
+	"cellos.io/cellos/sysabi"
 )
 
 // A Recorder writes the gate's events.
@@ -31,7 +34,6 @@ type Recorder interface {
 
 // A Gate is a gate in its process. Its methods may be called concurrently.
 type Gate struct {
-	config wire.Config
 	conn   *wire.Conn
 	cmd    *exec.Cmd
 	said   tail
@@ -61,25 +63,40 @@ const (
 )
 
 // Start starts the program. Denied is told of each new refusal, from one goroutine.
-func Start(program string, c wire.Config, denied func(wire.Refused)) (*Gate, error) {
+func Start(program string, denied func(wire.Refused)) (*Gate, error) {
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("making the gate's socket: %w", err)
 	}
 	theirs := os.NewFile(uintptr(fds[1]), "gate")
 	defer theirs.Close()
-	g := &Gate{config: c, denied: denied, ready: make(chan error, 1), failed: make(chan error, 1), ended: make(chan struct{})}
+	g := &Gate{denied: denied, ready: make(chan error, 1), failed: make(chan error, 1), ended: make(chan struct{})}
 	if g.conn, err = wire.NewConn(os.NewFile(uintptr(fds[0]), "gate")); err != nil {
 		return nil, fmt.Errorf("making the gate's socket: %w", err)
 	}
 	g.cmd = &exec.Cmd{Path: program, Args: []string{program}, Env: []string{}, Dir: "/", ExtraFiles: []*os.File{theirs}, Stderr: &g.said,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true}, WaitDelay: time.Second}
-	if err := g.cmd.Start(); err != nil {
+	if err := calmly(g.cmd.Start); err != nil {
 		g.conn.Close()
 		return nil, fmt.Errorf("starting the gate: %w", err)
 	}
 	go g.listen()
 	return g, nil
+}
+
+// Prepare says what the gate is to enforce. It gets ready by itself; that it is gone already is what Open returns.
+func (g *Gate) Prepare(c wire.Config) { g.conn.Send(wire.Message{Kind: wire.Prepare, Config: &c}) }
+
+// calmly starts a process whose threads may oversleep a millisecond. The Go runtime has a thread that looks every 20 µs whether another one
+// is stuck (runtime.sysmon), as long as anything runs: for a gate, that was most of what a busy host had to switch between.
+func calmly(start func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	const ms, usual = 1000000, 50000 // in ns; the kernel's own, timer_slack_ns of init/init_task.c
+	if sysabi.SetTimerSlack(ms) == nil {
+		defer sysabi.SetTimerSlack(usual)
+	}
+	return start()
 }
 
 // A tail keeps the end of what a process says.
@@ -213,7 +230,7 @@ func (g *Gate) Open(device *os.File, ethernet bool, sockets []*os.File, rec Reco
 	if g.ring, err = rec.Ahead(); err != nil {
 		return err
 	}
-	m := wire.Message{Kind: wire.Open, Config: &g.config, Device: device != nil, Ethernet: ethernet, Ring: g.ring != nil}
+	m := wire.Message{Kind: wire.Open, Device: device != nil, Ethernet: ethernet, Ring: g.ring != nil}
 	files := slices.Clone(sockets)
 	if device != nil {
 		files = append([]*os.File{device}, sockets...)

@@ -28,7 +28,7 @@ var ErrNoSlot = errors.New("longer than a slot")
 
 // PutAhead writes a message into its slot and returns its encoding.
 func PutAhead(f io.WriterAt, m Message) ([]byte, error) {
-	body, err := json.Marshal(m)
+	body, err := m.Encode()
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"sync"
 
 	"cellos.io/cellos/evidence"
 )
@@ -23,13 +24,14 @@ func kindOf[T evidence.Payload](word string) kind {
 	}}
 }
 
-func kinds() []kind {
+// kinds is made once: it is looked at for every event.
+var kinds = sync.OnceValue(func() []kind {
 	return []kind{
 		kindOf[evidence.FlowDecision]("flow"), kindOf[evidence.L7EgressDecision]("name"), kindOf[evidence.DNSQuery]("dnsQuery"),
 		kindOf[evidence.QueryPermitted]("queryPermitted"), kindOf[evidence.QueryRefused]("queryRefused"),
 		kindOf[evidence.DNSResolution]("resolution"), kindOf[evidence.Drift]("drift"), kindOf[evidence.Rebind]("rebind"), kindOf[evidence.Gap]("gap"), kindOf[evidence.NetworkUse]("use"),
 	}
-}
+})
 
 // Of makes an event's message.
 func Of(source string, p evidence.Payload) (Message, error) {

@@ -3,6 +3,7 @@
 // broken the supervisor.
 //
 //	supervisor                                   gate
+//	config                            ─────────▶                   at once; the gate gets ready, while the cell is built
 //	open, with the link's descriptors ─────────▶
 //	                                  ◀───────── ready
 //	release                           ─────────▶
@@ -25,12 +26,14 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
 
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/evidence"
+	"cellos.io/cellos/jsonwire"
 )
 
 // A Config is what a gate enforces, and with what.
@@ -89,7 +92,8 @@ type Question struct {
 
 // Kinds of messages.
 const (
-	Ask     = "ask" // in place of Open; events and Ready come back
+	Prepare = "prepare" // first: what the gate enforces
+	Ask     = "ask"     // in place of Open; events and Ready come back
 	Open    = "open"
 	Ready   = "ready"
 	Release = "release"
@@ -105,7 +109,8 @@ const (
 // A Message is one message; which members it has depends on its kind.
 type Message struct {
 	Kind     string
-	Config   *Config              `json:",omitempty"` // Open, Ask
+	Files    int                  `json:",omitempty"` // descriptors that come with it
+	Config   *Config              `json:",omitempty"` // Prepare
 	Question *Question            `json:",omitempty"` // Ask
 	Ethernet bool                 `json:",omitempty"` // Open: the device has frames
 	Device   bool                 `json:",omitempty"` // Open: the first descriptor is a device
@@ -150,6 +155,23 @@ func NewConn(f *os.File) (*Conn, error) {
 // Close closes the end. The other one reads io.EOF.
 func (c *Conn) Close() error { return c.c.Close() }
 
+// Encode is a message in JSON. What events have is put together around their data, which is JSON already: a connection waits for it.
+func (m Message) Encode() ([]byte, error) {
+	if m.Kind != Event || len(m.Data) == 0 {
+		return json.Marshal(m)
+	}
+	b := append(make([]byte, 0, len(m.Data)+128), `{"Kind":"event","Source":`...)
+	b = jsonwire.AppendString(b, m.Source)
+	b = append(b, `,"Payload":`...)
+	b = jsonwire.AppendString(b, m.Payload)
+	if m.Ahead != 0 {
+		b = append(b, `,"Ahead":`...)
+		b = strconv.AppendUint(b, m.Ahead, 10)
+	}
+	b = append(b, `,"Data":`...)
+	return append(append(b, m.Data...), '}'), nil
+}
+
 // AppendMessage appends a message in JSON as it is sent.
 func AppendMessage(b, body []byte) []byte {
 	return append(binary.BigEndian.AppendUint32(b, uint32(len(body))), body...)
@@ -165,7 +187,8 @@ func (c *Conn) Put(b []byte) error {
 
 // Send sends a message, with copies of files.
 func (c *Conn) Send(m Message, files ...*os.File) error {
-	body, err := json.Marshal(m)
+	m.Files = len(files)
+	body, err := m.Encode()
 	if err != nil {
 		return err
 	}
@@ -198,8 +221,13 @@ func (c *Conn) Receive() (m Message, files []*os.File, err error) {
 		if body, ok, err := c.next(); err != nil {
 			return m, nil, err
 		} else if ok {
-			files, c.files = c.files, nil
-			return m, files, json.Unmarshal(body, &m)
+			if err := json.Unmarshal(body, &m); err != nil {
+				return m, nil, err
+			}
+			// They were there with the message's first byte, and perhaps with the end of the one before.
+			n := min(max(m.Files, 0), len(c.files))
+			files, c.files = c.files[:n:n], c.files[n:]
+			return m, files, nil
 		}
 		if cap(c.in)-len(c.in) < 4<<10 {
 			c.in = append(make([]byte, 0, max(32<<10, 2*len(c.in))), c.in...)
