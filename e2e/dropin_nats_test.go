@@ -51,3 +51,22 @@ func (n *natsServer) holds(t *testing.T, mirror []byte) {
 		t.Errorf("the stream holds\n%sthe mirror holds\n%s", stored.String(), mirror)
 	}
 }
+
+// TestSubjectOfTheTenant: the placeholder in CELL_OS_EVENTS_SUBJECT is filled in for each event by itself.
+func TestSubjectOfTheTenant(t *testing.T) {
+	s := natstest.Start(t)
+	s.Stream("EVENTS", "cellos.>")
+	b := newBench(t, users()[len(users())-1]).portable("NATS_URL="+s.URL(), "CELL_OS_EVENTS_SUBJECT=cellos.{tenantId}.events")
+	b.cellos("supervise", b.documented("exit 0")).ok(t)
+	counts := map[string]int{}
+	for _, m := range s.Messages("EVENTS", "cellos.>") {
+		counts[m.Subject]++
+		kind, _ := m.Event["type"].(string)
+		if tenant := m.Subject == "cellos.acme.events"; tenant != (strings.HasSuffix(kind, "lifecycle.v1.started") || strings.HasSuffix(kind, "lifecycle.v1.destroyed")) {
+			t.Errorf("%s is under %s", kind, m.Subject)
+		}
+	}
+	if counts["cellos.acme.events"] != 2 || counts["cellos.single.events"] < 8 || len(counts) != 2 {
+		t.Errorf("subjects %v", counts)
+	}
+}

@@ -67,7 +67,7 @@ func events() []Row {
 		row(RequireJetStream, "", "supervise", "events must reach JetStream"),
 		row(NATSURL, "nats://127.0.0.1:4222", "supervise", "server of JetStream; without it, and without CELL_OS_REQUIRE_JETSTREAM, there is none"),
 		row(NATSCAFile, "", "supervise", "further root certificate for it"),
-		row(EventsSubject, "cellos.events.v1", "supervise", "subject of the events, as it is"),
+		row(EventsSubject, "cellos.events.v1", "supervise", "subject of the events; {tenantId} in it is the tenantId of the event's data, else single"),
 		row(EventsSubjectTemplate, "", "supervise", "subject with {spec_id}, {run_id} and {tenantId}; goes before the other two ways"),
 		row(DLQDir, "", "supervise", "folder of dead letters: events that a sink did not take"),
 		row(RedactEventFields, "", "supervise", "members of event data that are replaced; defaults: argv, path, reason"),

@@ -31,8 +31,9 @@ import (
 type Config struct {
 	// URL names a server: nats://host:4222 or tls://host, with user:password@ or token@ where it is asked for. Several are
 	// separated by commas; they are tried in order.
-	URL     string
-	Subject string         // of every message
+	URL string
+	// Subject is that of every message. Each event's data.tenantId goes into it for "{tenantId}", and "single" for an event that has none.
+	Subject string
 	Roots   *x509.CertPool // root certificates; nil: the system's
 
 	Connect time.Duration // for making a connection; 0: 5 s
@@ -173,7 +174,11 @@ func (p *Publisher) batch(lines [][]byte) (int, error) {
 		if most := p.conn.maxPayload; len(header)+len(body) > most {
 			return 0, delivery.Permanent(fmt.Errorf("event %s has %d bytes, and the server takes %d", e.ID, len(body), most))
 		}
-		out = fmt.Appendf(out, "HPUB %s %s%d %d %d\r\n%s", p.c.Subject, reply, i, len(header), len(header)+len(body), header)
+		subject, err := p.subject(e)
+		if err != nil {
+			return 0, delivery.Permanent(err)
+		}
+		out = fmt.Appendf(out, "HPUB %s %s%d %d %d\r\n%s", subject, reply, i, len(header), len(header)+len(body), header)
 		out = append(append(out, body...), "\r\n"...)
 	}
 	if _, err := p.conn.Write(out); err != nil {
@@ -204,6 +209,22 @@ func leading(acked []bool) (n int) {
 		n++
 	}
 	return n
+}
+
+// subject is what an event is published under.
+func (p *Publisher) subject(e evidence.Event) (string, error) {
+	const placeholder = "{tenantId}"
+	if !strings.Contains(p.c.Subject, placeholder) {
+		return p.c.Subject, nil
+	}
+	var data struct {
+		TenantID string `json:"tenantId"`
+	}
+	if json.Unmarshal(e.Data, &data) != nil || data.TenantID == "" {
+		data.TenantID = "single"
+	}
+	s := strings.ReplaceAll(p.c.Subject, placeholder, data.TenantID)
+	return s, checkSubject(s)
 }
 
 // oneLine keeps an event id, which is a UUID, from becoming a header of its own.
