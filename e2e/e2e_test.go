@@ -167,6 +167,9 @@ func (b *bench) write(name, content string, mode os.FileMode) string {
 func (b *bench) command(args ...string) *exec.Cmd {
 	ctx, cancel := context.WithTimeout(context.Background(), 6*time.Minute) // a machine that does other things as well compiles slowly
 	b.t.Cleanup(cancel)
+	if b.user.backend == "microvm" && len(args) > 0 && args[0] == "run" { // no variable names it
+		args = append([]string{"run", "--backend", "microvm"}, args[1:]...)
+	}
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Dir, cmd.Env = b.dir, b.env
 	cmd.WaitDelay = 10 * time.Second

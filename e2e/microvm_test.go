@@ -1,10 +1,14 @@
 package e2e
 
 import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -117,4 +121,109 @@ for n in (1,1400,9000): s.send(b'x'*n); print(len(s.recv(65535)))"`
 		}
 	})
 	s.onlyGranted()
+}
+
+// What a manifest pins is compared before anything starts, and the opening event has it; what is not pinned so is refused, and nothing ran.
+func TestManifestOfMachine(t *testing.T) {
+	onMachines(t, func(t *testing.T, b *bench) {
+		kernels, _ := filepath.Glob("/boot/vmlinuz-*")
+		kernel, err := os.ReadFile(kernels[len(kernels)-1])
+		if err != nil {
+			t.Skip("needs to read the kernel: " + err.Error())
+		}
+		digest := fmt.Sprintf("%x", sha256.Sum256(kernel))
+		b.env = append(b.env, "CELLOS_FIRECRACKER_KERNEL_IMAGE="+kernels[len(kernels)-1])
+		qemu, err := exec.LookPath("qemu-system-x86_64")
+		if err == nil {
+			qemu, err = filepath.EvalSymlinks(qemu)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		program, err := os.ReadFile(qemu)
+		if err != nil {
+			t.Fatal(err)
+		}
+		vmm := fmt.Sprintf("%x", sha256.Sum256(program))
+		manifest := b.write("manifest", "# pinned\nsha256:"+digest+"  kernel  "+kernels[len(kernels)-1]+"\nsha256:"+vmm+" vmm "+qemu+"\n", 0o644)
+		events := filepath.Join(filepath.Dir(b.dir), "events.jsonl")
+		b.env = append(b.env, "CELLOS_FIRECRACKER_MANIFEST="+manifest)
+		b.cell([]string{"--events", events}, "true").ok(t)
+		started := dataOf(t, events, "lifecycle.v1.started")
+		if started["kernelDigestSha256"] != digest || started["firecrackerDigestSha256"] != vmm || started["rootfsDigestSha256"] != nil {
+			t.Errorf("the opening event: %v", started)
+		}
+		other := strings.Repeat("0", 64)
+		b.write("manifest", "sha256:"+other+" kernel /boot/x\n", 0o644)
+		os.Remove(events)
+		b.cell([]string{"--events", events}, "true").fails(t, 125, "artifact digest mismatch for role kernel", digest)
+		if started := dataOf(t, events, "lifecycle.v1.started"); started != nil {
+			t.Errorf("it started: %v", started)
+		}
+	})
+}
+
+// dataOf is the data of the last event of a type; nil if there is none.
+func dataOf(t *testing.T, file, kind string) (data map[string]any) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		var e struct {
+			Type string
+			Data map[string]any
+		}
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(e.Type, kind) {
+			data = e.Data
+		}
+	}
+	return data
+}
+
+// What a machine needs and the host has not is named, with the remedy, before anything starts.
+func TestNoMachine(t *testing.T) {
+	each(t, func(t *testing.T, u user) {
+		u.backend = "microvm"
+		b := newBench(t, u)
+		b.env = append(b.env, "CELLOS_MICROVM_VMM=qemu")
+		foreign := b.write("vmlinuz-6.1.0-foreign", strings.Repeat("\x00", 0x38)+"ARM\x64"+strings.Repeat("\x00", 600), 0o644)
+		if runtime.GOARCH == "arm64" {
+			foreign = b.write("vmlinuz-6.1.0-foreign", strings.Repeat("\x00", 0x202)+"HdrS\x0f\x02"+strings.Repeat("\x00", 600), 0o644)
+		}
+		for _, x := range []struct {
+			name string
+			env  []string
+			want []string
+		}{
+			{"no monitor", []string{"PATH=/nowhere"}, []string{"there is no qemu-system-", "install QEMU"}},
+			{"a kernel that is not there", []string{"CELLOS_FIRECRACKER_KERNEL_IMAGE=/nowhere/vmlinuz-1"}, []string{"/nowhere/vmlinuz-1", "no such file"}},
+			{"a kernel for another processor", []string{"CELLOS_FIRECRACKER_KERNEL_IMAGE=" + foreign}, []string{"is a kernel for ", "the machine is " + runtime.GOARCH}},
+			{"no kernel at all", []string{"CELLOS_FIRECRACKER_KERNEL_IMAGE=" + b.write("vmlinuz-x", "text", 0o644)}, []string{"no Linux kernel"}},
+			{"a kernel without modules", []string{"CELLOS_FIRECRACKER_KERNEL_IMAGE=" + b.write("vmlinux-9.9.9-none", "\x7fELF\x02\x01\x01"+strings.Repeat("\x00", 9)+"\x02\x00"+map[string]string{"amd64": "\x3e", "arm64": "\xb7"}[runtime.GOARCH]+"\x00"+strings.Repeat("\x00", 600), 0o644)},
+				[]string{"its modules are not in /lib/modules/9.9.9-none"}},
+			{"a relative kernel", []string{"CELLOS_FIRECRACKER_KERNEL_IMAGE=vmlinuz"}, []string{"is not absolute"}},
+			{"a store of somebody else's", []string{"CELLOS_IMAGES=/tmp"}, []string{"others can write to it"}},
+		} {
+			if _, err := exec.LookPath("qemu-system-x86_64"); err != nil && x.name != "no monitor" {
+				continue
+			}
+			was := b.env
+			b.env = append(slices.Clone(b.env), x.env...)
+			r := b.cell(nil, "true")
+			b.env = was
+			if r.code != 125 && r.code != 2 {
+				t.Errorf("%s: status %d: %s", x.name, r.code, r.err)
+			}
+			for _, w := range x.want {
+				if !strings.Contains(r.err, w) {
+					t.Errorf("%s: %q is not in %q", x.name, w, r.err)
+				}
+			}
+		}
+	})
 }

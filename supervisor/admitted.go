@@ -57,6 +57,7 @@ func (l *life) started() []evidence.Payload {
 	raw := sha256.Sum256(l.Bytes)
 	hash := hex.EncodeToString(raw[:])
 	e := evidence.Started{TTLSeconds: s.Lifetime.TTLSeconds, SpecHash: hash, Placement: placement(s.Placement), TenantID: tenant(s)}
+	e.KernelDigest, e.RootfsDigest, e.FirecrackerDigest = l.boots[0], l.boots[1], l.boots[2]
 	t := l.Admitted.Token
 	if t == nil {
 		return []evidence.Payload{e}

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -32,10 +33,13 @@ func (l *life) scope() error {
 }
 
 // opening writes what is known before the cell is measured.
-func (l *life) opening() error {
+func (l *life) opening(ctx context.Context) error {
 	text := l.Plan.Text()
 	sum := sha256.Sum256(text)
 	if err := l.dir.WriteFile(record.PlanText, text); err != nil {
+		return err
+	}
+	if err := l.compared(ctx); err != nil {
 		return err
 	}
 	return l.all(append(l.started(), evidence.Plan{
@@ -50,6 +54,17 @@ func (l *life) opening() error {
 		CompatAllow:    l.Admitted.CompatAllow,
 		Details:        planDetails(l.Plan, l.Authority),
 	})...)
+}
+
+// compared asks a backend that boots something what it is, where that was pinned.
+func (l *life) compared(ctx context.Context) (err error) {
+	b, ok := l.Backend.(interface {
+		Boots(context.Context, *plan.Plan) (kernel, root, monitor string, err error)
+	})
+	if ok {
+		l.boots[0], l.boots[1], l.boots[2], err = b.Boots(ctx, l.Plan)
+	}
+	return err
 }
 
 // all appends events up to the first that cannot be written.

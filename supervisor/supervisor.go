@@ -105,6 +105,7 @@ type life struct {
 	spawn       error               // the command could not be started
 	ran         bool                // the command was released
 	err         error               // the first error
+	boots       [3]string           // digests of a machine's kernel, root and monitor that were compared with a manifest
 	delivered   []secret.Variable   // what the command finds in its environment
 	hasIdentity bool                // the document's identity was materialized
 	withheld    bool                // the secrets could not be had
@@ -143,7 +144,7 @@ func (r Run) Do(ctx context.Context) End {
 		built = l.build(ctx)
 	}
 	if l.err == nil {
-		l.fail(l.opening())
+		l.fail(l.opening(ctx))
 	}
 	if built != nil {
 		l.fail(l.built(<-built))

@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
+
+	"cellos.io/cellos/plan"
 )
 
 // Digests are those of the files that boot, "sha256:…".
@@ -45,6 +48,30 @@ func (c *machineCell) find(ctx context.Context, b Backend) (err error) {
 	}
 	d.Initrd = c.initrd.Digest
 	return b.Manifest.check(*d)
+}
+
+// Boots compares what a plan's machine would boot with the manifest, and returns the pinned digests, in hexadecimal; none without a manifest.
+// What boots is compared again when it does.
+func (b Backend) Boots(ctx context.Context, p *plan.Plan) (kernel, root, monitor string, err error) {
+	if b.Manifest == nil || p.Machine == nil {
+		return "", "", "", nil
+	}
+	program, err := os.Open(b.Program)
+	if err != nil {
+		return "", "", "", fmt.Errorf("opening the guest's program: %w", err)
+	}
+	defer program.Close()
+	c := b.newCell(p)
+	defer c.Destroy()
+	if c.initrd, err = b.Store.Initramfs(ctx, b.Kernel, program); err != nil {
+		return "", "", "", fmt.Errorf("making the guest's initial file system: %w", err)
+	}
+	c.images, c.digests.Root = append(c.images, c.initrd), p.Machine.Image
+	if err := c.find(ctx, b); err != nil {
+		return "", "", "", err
+	}
+	pinned := func(role string) string { return strings.TrimPrefix(b.Manifest.digests[role], "sha256:") }
+	return pinned("kernel"), pinned("rootfs"), pinned("vmm"), nil
 }
 
 // packed is the digest of the file that the kernel was unpacked from, as it is now.
