@@ -238,8 +238,17 @@ func TestDurable(t *testing.T) {
 			t.Skip("needs strace")
 		}
 		b := newBench(t, u)
-		for _, flags := range [][]string{nil, {"--durable"}} {
-			c := b.command(append(append([]string{"run"}, flags...), "--", "true")...)
+		mirror := filepath.Join(b.dir, "mirror")
+		doc := b.documented("exit 0")
+		for _, flags := range [][]string{nil, {"--durable"}, {"CELLOS_DURABLE=1"}} {
+			args := append(append([]string{"run"}, flags...), "--", "true")
+			if flags != nil && strings.Contains(flags[0], "=") {
+				args = []string{"supervise", doc}
+			}
+			c := b.command(args...)
+			if args[0] == "supervise" {
+				c.Env = append(c.Env, flags[0], "CELLOS_DEPLOYMENT_PROFILE=portable", "CELL_OS_USE_NOOP_SINK=1", "CELL_OS_JSONL_EVENTS="+mirror)
+			}
 			c.Path, c.Args = "/usr/bin/strace", append([]string{"strace", "-f", "-y", "-e", "trace=fsync"}, c.Args...)
 			r := b.run(c)
 			if r.code != 0 {
@@ -251,6 +260,9 @@ func TestDurable(t *testing.T) {
 				if got := synced(name); (got >= least) != (flags != nil) {
 					t.Errorf("%v: %s synced %d times\n%s", flags, name, got, r.err)
 				}
+			}
+			if n := synced(mirror); (n >= 10) != (args[0] == "supervise") {
+				t.Errorf("%v: the mirror was synced %d times", flags, n)
 			}
 		}
 	})

@@ -124,6 +124,7 @@ const (
 	Sinks                 List    = "CELLOS_SINKS"
 	OnEvidenceLoss        Word    = "CELLOS_ON_EVIDENCE_LOSS"
 	ScrubOutput           Switch  = "CELLOS_SCRUB_OUTPUT"
+	Durable               Switch  = "CELLOS_DURABLE"
 )
 
 // Network and names.

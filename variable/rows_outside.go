@@ -76,6 +76,7 @@ func events() []Row {
 		row(EventSigningKey, "", "supervise", "key for it, base64url or base64: an Ed25519 seed of 32 bytes, or an HMAC key"),
 		row(Sinks, "", "run, supervise", "further sinks, each as --sink takes it"),
 		row(ScrubOutput, "off", "run, supervise, explain", "take the values of secrets out of what the command prints; off does not undo spec.run.scrubOutput"),
+		row(Durable, "off", "run, supervise", "every event survives a crash of the machine before the run goes on (fsync of record and files), as with --durable"),
 		row(OnEvidenceLoss, "kill", "run, supervise", "what becomes of the command when a required sink takes nothing", words("kill block")),
 	}
 }

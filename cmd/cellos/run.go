@@ -113,6 +113,11 @@ func runCommand(args []string, env environment, ui *console) error {
 
 // run lives the run and tells the person what went wrong. runID is what the events call it; nil: by its unique identity.
 func (a *asked) run(env environment, ui *console, runID *string) error {
+	if asked, err := env.vars.On(variable.Durable); err != nil {
+		return failure{exitRefused, []error{err}}
+	} else if asked {
+		a.durable = true
+	}
 	to, err := choose(a.backend, env)
 	if err != nil {
 		return refusal(err)
