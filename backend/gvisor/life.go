@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -15,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"cellos.io/cellos/backend/process"
 	"cellos.io/cellos/cell"
 	"cellos.io/cellos/cellinit"
 	"cellos.io/cellos/plan"
@@ -22,20 +22,6 @@ import (
 )
 
 var _ cell.Linked = (*gvisorCell)(nil)
-
-// receive waits for the next message of the command's PID 1.
-func (c *gvisorCell) receive(ctx context.Context) (cellinit.Message, error) {
-	stop := context.AfterFunc(ctx, func() { c.conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	msg, err := c.conn.Receive()
-	if err != nil && ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	if errors.Is(err, io.EOF) {
-		return nil, errGone
-	}
-	return msg, err
-}
 
 // errGone says that gVisor ended, or the command's PID 1 in it.
 var errGone = errors.New("gVisor is gone")
@@ -45,41 +31,24 @@ func (c *gvisorCell) Release(ctx context.Context) error {
 	if !c.released {
 		return errors.New("releasing the command: the cell was not measured")
 	}
-	if err := c.conn.Send(cellinit.Release{}); err != nil {
-		return c.lost("releasing the command", errGone)
-	}
-	msg, err := c.receive(ctx)
-	if err != nil {
-		return c.lost("releasing the command", err)
-	}
-	switch m := msg.(type) {
-	case cellinit.Running:
+	err := c.conn.Start(ctx)
+	var f *cellinit.CommandError
+	switch {
+	case err == nil:
 		c.started = time.Now()
 		return nil
-	case cellinit.Failed:
-		e := &cell.StartError{Path: c.plan.Boot.Candidates[0], Err: sysabi.Errno(m.Errno)}
-		if m.Candidate < len(c.plan.Boot.Candidates) {
-			e.Path = c.plan.Boot.Candidates[m.Candidate]
-		}
-		if m.Stage != cellinit.StageExec {
-			e.Stage = m.Stage.String()
-		}
-		return e
+	case errors.As(err, &f):
+		return process.StartError(c.plan, err)
 	}
-	return fmt.Errorf("releasing the command: unexpected answer %T", msg)
+	return c.lost("releasing the command", err)
 }
 
 // Signal tells the command's PID 1 to send a signal.
-func (c *gvisorCell) Signal(n int, every bool) error {
-	if err := c.conn.Send(cellinit.Signal{Number: n, All: every}); err != nil {
-		return fmt.Errorf("sending signal %d into the cell: %w", n, err)
-	}
-	return nil
-}
+func (c *gvisorCell) Signal(n int, every bool) error { return c.conn.Signal(n, every) }
 
 // Wait returns how the command ended. When it returns, every process of the cell but the PIDs 1 and gVisor's own has ended.
 func (c *gvisorCell) Wait() (cell.Outcome, error) {
-	msg, err := c.receive(context.Background())
+	msg, err := c.conn.Await(context.Background())
 	if err != nil {
 		o := cell.Outcome{Code: -1, Signal: sysabi.SIGKILL, Started: c.started, Duration: time.Since(c.started)}
 		err = c.lost("waiting for the command", err)
@@ -119,7 +88,7 @@ func (c *gvisorCell) ended(patience time.Duration) bool {
 
 // lost explains an end of gVisor that nobody asked for, with the last lines of what runsc said.
 func (c *gvisorCell) lost(doing string, err error) error {
-	if !errors.Is(err, errGone) {
+	if !errors.Is(err, cellinit.ErrGone) {
 		if text := c.said.last(); text != "" && errors.Is(err, context.DeadlineExceeded) {
 			return fmt.Errorf("%s: %w; runsc said: %s", doing, err, text)
 		}

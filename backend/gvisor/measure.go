@@ -4,6 +4,7 @@ package gvisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"cellos.io/cellos/cell"
@@ -19,7 +20,7 @@ func (c *gvisorCell) Measure(ctx context.Context) (cell.Boundary, error) {
 		b.Caps = cell.Caps{}
 		return b, nil
 	}
-	msg, err := c.receive(ctx)
+	msg, err := c.conn.Await(ctx)
 	if err != nil {
 		return cell.Boundary{}, c.lost("starting gVisor", err)
 	}
@@ -60,15 +61,13 @@ func (c *gvisorCell) awaitFilters(ctx context.Context) error {
 	if c.plan.LateFilters() == 0 {
 		return nil
 	}
-	msg, err := c.receive(ctx)
-	if err != nil {
+	_, err := c.conn.AwaitLoaded(ctx, false)
+	var f *cellinit.CommandError
+	switch {
+	case errors.As(err, &f):
+		return &cell.StartError{Path: c.plan.Boot.Candidates[0], Stage: f.Stage.String(), Err: f.Errno}
+	case err != nil:
 		return c.lost("waiting for the command's filters", err)
 	}
-	switch m := msg.(type) {
-	case cellinit.Loaded:
-		return nil
-	case cellinit.Failed:
-		return &cell.StartError{Path: c.plan.Boot.Candidates[0], Stage: m.Stage.String(), Err: m.Errno}
-	}
-	return fmt.Errorf("waiting for the command's filters: unexpected answer %T", msg)
+	return nil
 }

@@ -8,9 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
-	"time"
 
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/cell"
@@ -66,28 +64,18 @@ func (c *processCell) awaitFilters(ctx context.Context) (pid int, err error) {
 	if c.plan.LateFilters() == 0 {
 		return 0, nil
 	}
-	stop := context.AfterFunc(ctx, func() { c.conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	msg, err := c.conn.ReceiveLoaded()
+	m, err := c.conn.AwaitLoaded(ctx, true)
+	var f *cellinit.CommandError
 	switch {
-	case err != nil && ctx.Err() != nil:
-		return 0, context.Cause(ctx)
-	case errors.Is(err, io.EOF):
-		return 0, errGone
+	case errors.As(err, &f):
+		return 0, hinted{&cell.StartError{Path: c.plan.Boot.Candidates[0], Stage: f.Stage.String(), Err: f.Errno},
+			"the command's filters are those of the plan that are loaded just before it: cellos explain lists them"}
 	case err != nil:
 		return 0, fmt.Errorf("waiting for the command's filters: %w", err)
+	case c.plan.Watch != authority.WatchNone:
+		return m.PID, c.watch.listen(m)
 	}
-	switch m := msg.(type) {
-	case cellinit.Loaded:
-		if c.plan.Watch != authority.WatchNone {
-			return m.PID, c.watch.listen(m)
-		}
-		return m.PID, nil
-	case cellinit.Failed:
-		return 0, hinted{&cell.StartError{Path: c.plan.Boot.Candidates[0], Stage: m.Stage.String(), Err: m.Errno},
-			"the command's filters are those of the plan that are loaded just before it: cellos explain lists them"}
-	}
-	return 0, fmt.Errorf("waiting for the command's filters: unexpected answer %T", msg)
+	return m.PID, nil
 }
 
 // measureFilters counts the filters of the command's process from outside.

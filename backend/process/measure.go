@@ -16,7 +16,7 @@ import (
 // its first instruction on PID 1 changes nothing of what /proc shows here: the table before it did, and a probe that did would fail.
 func (c *processCell) Measure(ctx context.Context) (cell.Boundary, error) {
 	out, seen := c.look()
-	msg, err := c.receive(ctx)
+	msg, err := c.conn.Await(ctx)
 	if err != nil {
 		return cell.Boundary{}, fmt.Errorf("measuring the boundary from inside: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
@@ -52,61 +51,39 @@ func (c *processCell) boot() (cellinit.Boot, error) {
 // unknownCall is a number that no kernel knows yet: between the last one in use and the x32 bit.
 const unknownCall = 1000
 
-// receive waits for the next message of PID 1.
-func (c *processCell) receive(ctx context.Context) (cellinit.Message, error) {
-	stop := context.AfterFunc(ctx, func() { c.conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	msg, err := c.conn.Receive()
-	if err != nil && ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	if errors.Is(err, io.EOF) {
-		return nil, errGone
-	}
-	return msg, err
-}
-
-// errGone says that PID 1 ended without telling how the command did.
-var errGone = errors.New("the cell's first process is gone")
-
 // Release starts the command.
 func (c *processCell) Release(ctx context.Context) error {
-	if err := c.conn.Send(cellinit.Release{}); err != nil {
-		return fmt.Errorf("releasing the command: %w", err)
-	}
-	msg, err := c.receive(ctx)
-	if err != nil {
-		return fmt.Errorf("releasing the command: %w", err)
-	}
-	switch m := msg.(type) {
-	case cellinit.Running:
+	err := c.conn.Start(ctx)
+	if err == nil {
 		c.started = time.Now()
 		return nil
-	case cellinit.Failed:
-		e := &cell.StartError{Path: c.plan.Boot.Candidates[0], Err: sysabi.Errno(m.Errno)}
-		if m.Candidate < len(c.plan.Boot.Candidates) {
-			e.Path = c.plan.Boot.Candidates[m.Candidate]
-		}
-		if m.Stage != cellinit.StageExec {
-			e.Stage = m.Stage.String()
-		}
-		return e
 	}
-	return fmt.Errorf("releasing the command: unexpected answer %T", msg)
+	return StartError(c.plan, err)
+}
+
+// StartError puts into words of every backend why PID 1 did not start a plan's command.
+func StartError(p *plan.Plan, err error) error {
+	var f *cellinit.CommandError
+	if !errors.As(err, &f) {
+		return fmt.Errorf("releasing the command: %w", err)
+	}
+	e := &cell.StartError{Path: p.Boot.Candidates[0], Err: f.Errno}
+	if f.Candidate < len(p.Boot.Candidates) {
+		e.Path = p.Boot.Candidates[f.Candidate]
+	}
+	if f.Stage != cellinit.StageExec {
+		e.Stage = f.Stage.String()
+	}
+	return e
 }
 
 // Signal tells PID 1 to send a signal.
-func (c *processCell) Signal(n int, every bool) error {
-	if err := c.conn.Send(cellinit.Signal{Number: n, All: every}); err != nil {
-		return fmt.Errorf("sending signal %d into the cell: %w", n, err)
-	}
-	return nil
-}
+func (c *processCell) Signal(n int, every bool) error { return c.conn.Signal(n, every) }
 
 // Wait returns how the command ended. When it returns, every process of the cell but PID 1 has ended.
 func (c *processCell) Wait() (cell.Outcome, error) {
-	msg, err := c.receive(context.Background())
-	if errors.Is(err, errGone) {
+	msg, err := c.conn.Await(context.Background())
+	if errors.Is(err, cellinit.ErrGone) {
 		return c.gone()
 	}
 	if err != nil {
