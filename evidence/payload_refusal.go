@@ -71,6 +71,27 @@ func (p KeysetVerified) AppendData(dst []byte, _ *Run) []byte {
 	return o.end()
 }
 
+// ManifestFailed says that a file that would boot is not the one that the manifest of boot artifacts pins.
+type ManifestFailed struct {
+	Role             string // "kernel", "initrd", "rootfs" or "firecracker"
+	Expected, Actual string // SHA-256, 64 hexadecimal digits; Actual is "" where there is no such file
+	ManifestPath     string
+}
+
+func (ManifestFailed) Type() string { return TypeManifestFailed }
+
+func (p ManifestFailed) AppendData(dst []byte, r *Run) []byte {
+	o := begin(dst)
+	o.str("actualSha256", p.Actual)
+	o.str("cellId", r.CellID)
+	o.str("expectedSha256", p.Expected)
+	o.str("manifestPath", p.ManifestPath)
+	o.str("role", p.Role)
+	o.str("runId", r.RunID)
+	o.str("specId", r.SpecID)
+	return o.end()
+}
+
 // KeysetVerificationFailed says that a configured trust keyset does not verify.
 type KeysetVerificationFailed struct {
 	AttemptedKeysetPath string // base name, or "(empty chain)"

@@ -39,7 +39,7 @@ func full() []evidence.Payload {
 		evidence.HomeostasisViolation{DeclaredEgressRuleCount: 1, ExercisedEgressConnections: 3},
 		evidence.PolicyRejected{Violations: []evidence.Violation{{}, {}}, PolicyPackID: s, PolicyPackVersion: s},
 		evidence.AuthzRejected{TenantID: "t", DeniedPoolID: "p", DeniedPolicyPackID: "k"},
-		evidence.KeysetVerified{}, evidence.KeysetVerificationFailed{},
+		evidence.KeysetVerified{}, evidence.KeysetVerificationFailed{}, evidence.ManifestFailed{},
 		evidence.Plan{Profile: "p", SeccompProfile: "s", Layers: []string{"a"}, Details: free}, evidence.Plan{},
 		evidence.Boundary{Layers: []evidence.Layer{{ObservedInside: "i", ObservedOutside: "o"}, {}}, Probes: []evidence.Probe{{}}, Inside: free, Outside: free},
 		evidence.Command{ExitCode: ptr(3), Signal: "SIGKILL", Details: free}, evidence.Command{},

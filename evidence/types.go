@@ -34,9 +34,10 @@ const (
 	TypeIdentityRevoked      = documented + "cell.identity.v1.revoked"
 	TypeUniversalToken       = documented + "cell.identity.v1.universal_token_accepted_in_permissive_mode"
 
-	TypeStarted   = documented + "cell.lifecycle.v1.started"
-	TypeDestroyed = documented + "cell.lifecycle.v1.destroyed"
-	TypeCompleted = documented + "cell.command.v1.completed"
+	TypeStarted        = documented + "cell.lifecycle.v1.started"
+	TypeDestroyed      = documented + "cell.lifecycle.v1.destroyed"
+	TypeManifestFailed = documented + "cell.lifecycle.v1.manifest-failed"
+	TypeCompleted      = documented + "cell.command.v1.completed"
 
 	TypeExportCompleted = documented + "cell.export.v2.completed"
 	TypeExportFailed    = documented + "cell.export.v2.failed"

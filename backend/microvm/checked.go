@@ -74,6 +74,12 @@ func (b Backend) Boots(ctx context.Context, p *plan.Plan) (kernel, root, monitor
 	return pinned("kernel"), pinned("rootfs"), pinned("vmm"), nil
 }
 
+// Check compares what would boot with the manifest, if there is one. Root is the file system of the image that was asked for, "" for none.
+func (b Backend) Check(ctx context.Context, root string) error {
+	_, _, _, err := b.Boots(ctx, &plan.Plan{Machine: &plan.Machine{Image: root}})
+	return err
+}
+
 // packed is the digest of the file that the kernel was unpacked from, as it is now.
 func packed(ctx context.Context, b Backend) (string, error) {
 	f, err := os.Open(b.Kernel.Packed)

@@ -86,11 +86,20 @@ func (m *Manifest) check(d Digests) error {
 		if found == "" {
 			found = x.got[0]
 		}
-		if found == "" {
-			errs = append(errs, fmt.Errorf("artifact digest mismatch for role %s: the manifest has %s, and no such file boots", x.role, want))
-			continue
-		}
-		errs = append(errs, fmt.Errorf("artifact digest mismatch for role %s: the manifest has %s, the file %s", x.role, want, found))
+		errs = append(errs, &MismatchError{Role: x.role, Want: want, Got: found})
 	}
 	return errors.Join(errs...)
+}
+
+// A MismatchError is a file that is not the one that a manifest pins.
+type MismatchError struct {
+	Role      string // "kernel", "initrd", "rootfs" or "vmm"
+	Want, Got string // "sha256:…"; Got is "" if there is no such file
+}
+
+func (e *MismatchError) Error() string {
+	if e.Got == "" {
+		return fmt.Sprintf("artifact digest mismatch for role %s: the manifest has %s, and no such file boots", e.Role, e.Want)
+	}
+	return fmt.Sprintf("artifact digest mismatch for role %s: the manifest has %s, the file %s", e.Role, e.Want, e.Got)
 }

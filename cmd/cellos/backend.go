@@ -15,6 +15,7 @@ type chosen struct {
 	name  string
 	plan  func(*authority.Authority, plan.Host) (*plan.Plan, error)
 	own   []string                           // folders of the backend's, which no cell may have
+	boots *booted                            // filled by plan; nil: nothing boots
 	cells func(process.Backend) cell.Backend // given what cells of processes would be built by
 }
 

@@ -32,21 +32,29 @@ func machines(env environment, strict bool) (chosen, error) {
 	if err != nil {
 		return chosen{}, err
 	}
+	boots := &booted{}
+	boots.manifest, _ = env.vars.Path(variable.FirecrackerManifest)
 	return chosen{
-		name: backendMicroVM,
-		own:  []string{b.Store.Dir()},
+		name: backendMicroVM, boots: boots,
+		own: []string{b.Store.Dir()},
 		plan: func(a *authority.Authority, h plan.Host) (*plan.Plan, error) {
-			b = b.Accelerated(context.Background())
-			facts, err := b.LearnFacts(context.Background())
+			ctx := context.Background()
+			var root *plan.Root
+			if a.Image != nil {
+				if root, err = imageRoot(b.Store, a); err != nil {
+					return nil, err
+				}
+			}
+			if err := boots.check(ctx, b, root); err != nil { // before anything boots, also to learn
+				return nil, err
+			}
+			b = b.Accelerated(ctx)
+			facts, err := b.LearnFacts(ctx)
 			if err != nil {
 				return nil, err
 			}
 			b.Facts = facts
-			if a.Image != nil {
-				if facts.Root, err = imageRoot(b.Store, a); err != nil {
-					return nil, err
-				}
-			}
+			facts.Root = root
 			return plan.ForGuest(a, h, facts)
 		},
 		cells: func(process.Backend) cell.Backend { return b },

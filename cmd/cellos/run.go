@@ -142,7 +142,7 @@ func (a *asked) run(env environment, ui *console, runID *string) error {
 	defer a.close()
 	auth, p, err := a.planned(env, to)
 	if err != nil {
-		return err
+		return a.unpinned(to.boots, err, runID, env, ui)
 	}
 	for _, n := range a.notes {
 		ui.note(n)

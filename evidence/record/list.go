@@ -171,7 +171,7 @@ func (s *Summary) read(f *os.File) error {
 	switch last.Type {
 	case evidence.TypeAbandoned:
 		s.Status = Abandoned
-	case evidence.TypePolicyRejected, evidence.TypeAuthzRejected, evidence.TypeKeysetVerificationFailed:
+	case evidence.TypePolicyRejected, evidence.TypeAuthzRejected, evidence.TypeKeysetVerificationFailed, evidence.TypeManifestFailed:
 		s.Outcome = "rejected"
 	}
 	return nil

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -21,6 +22,7 @@ type said struct {
 	Holds, Clean                              bool
 	Total, Argc                               int
 	DstPort, TornBytes                        int
+	Role, ExpectedSHA256, ActualSHA256        string
 	Identity                                  struct{ SecretRef, Audience string }
 	Receipt                                   struct{ Destination string }
 	Violations                                []struct{ Rule, Message string }
@@ -80,6 +82,8 @@ func moment(e evidence.Event) (title, detail string, bad bool) {
 		return "refused by policy", strings.Join(list, "; "), true
 	case evidence.TypeAuthzRejected:
 		return "not authorized", d.Reason + ": " + d.Message, true
+	case evidence.TypeManifestFailed:
+		return "boot artifact does not match", d.Role + ": " + cmp.Or(d.ActualSHA256, "no such file") + " instead of " + d.ExpectedSHA256, true
 	case evidence.TypeKeysetVerificationFailed:
 		return "keyset does not verify", d.Reason, true
 	case evidence.TypeDNSResolution:

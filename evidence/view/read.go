@@ -156,7 +156,7 @@ func (r *Run) take(e evidence.Event) error {
 	case evidence.TypeAbandoned:
 		r.Abandoned = true
 		return read(&struct{ Reason *string }{&r.Reason})
-	case evidence.TypePolicyRejected, evidence.TypeAuthzRejected, evidence.TypeKeysetVerificationFailed:
+	case evidence.TypePolicyRejected, evidence.TypeAuthzRejected, evidence.TypeKeysetVerificationFailed, evidence.TypeManifestFailed:
 		r.Outcome = "refused"
 		_, r.Reason, _ = moment(e)
 	}
