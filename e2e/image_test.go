@@ -248,6 +248,28 @@ func TestImage(t *testing.T) {
 	})
 }
 
+// TestManifestSigned: where keys are configured a manifest that none of them signed is not read.
+func TestManifestSigned(t *testing.T) {
+	onMachines(t, func(t *testing.T, b *bench) {
+		manifest := b.write("manifest", "sha256:"+strings.Repeat("0", 64)+" kernel /x\n", 0o644)
+		b.tool("openssl", "genpkey", "-algorithm", "ed25519", "-out", "one.pem")
+		b.tool("openssl", "pkey", "-in", "one.pem", "-pubout", "-out", "one.pub")
+		b.tool("openssl", "genpkey", "-algorithm", "ed25519", "-out", "two.pem")
+		sign := func(key string) {
+			b.tool("openssl", "pkeyutl", "-sign", "-rawin", "-inkey", key, "-in", "manifest", "-out", "manifest.sig")
+		}
+		b.env = append(b.env, "CELLOS_FIRECRACKER_MANIFEST="+manifest, "CELLOS_MANIFEST_KEYS="+filepath.Join(b.dir, "one.pub"))
+		try := func() result { return b.sh("true", "--workdir", "/tmp:empty") }
+		try().fails(t, 125, "manifest.sig: no such file", "openssl pkeyutl -sign")
+		sign("two.pem")
+		try().fails(t, 125, "by none of the keys")
+		sign("one.pem")
+		try().fails(t, 125, "artifact digest mismatch for role kernel") // it is read, and compared
+		b.write("manifest", "sha256:"+strings.Repeat("1", 64)+" kernel /x\n", 0o644)
+		try().fails(t, 125, "by none of the keys")
+	})
+}
+
 // TestManifestFailed: a file that would boot and is not the pinned one is refused before anything boots, and the record says which.
 func TestManifestFailed(t *testing.T) {
 	onMachines(t, func(t *testing.T, b *bench) {

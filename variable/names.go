@@ -164,6 +164,7 @@ const (
 	FirecrackerKernel                Path   = "CELLOS_FIRECRACKER_KERNEL_IMAGE"
 	FirecrackerRootfs                Path   = "CELLOS_FIRECRACKER_ROOTFS_IMAGE"
 	FirecrackerManifest              Path   = "CELLOS_FIRECRACKER_MANIFEST"
+	ManifestKeys                     Path   = "CELLOS_MANIFEST_KEYS"
 	FirecrackerJailer                Path   = "CELLOS_FIRECRACKER_JAILER_BINARY"
 	FirecrackerChrootBase            Path   = "CELLOS_FIRECRACKER_CHROOT_BASE"
 	FirecrackerScratchDir            Path   = "CELLOS_FIRECRACKER_SCRATCH_DIR"

@@ -84,12 +84,8 @@ func microVM(env environment, strict bool) (b microvm.Backend, err error) {
 	case manifest != "" && without:
 		return b, variable.Errorf(variable.FirecrackerManifest, "a manifest, and the wish for none")
 	case manifest != "":
-		data, err := os.ReadFile(manifest)
-		if err != nil {
+		if b.Manifest, err = readManifest(vars, manifest); err != nil {
 			return b, err
-		}
-		if b.Manifest, err = microvm.ParseManifest(data); err != nil {
-			return b, fmt.Errorf("the manifest %s: %w", manifest, err)
 		}
 	case strict && !without:
 		return b, withText("virtual machines: what boots has to be pinned: "+string(variable.FirecrackerManifest)+" is not set", "cellos image list shows the digests; or run with --backend microvm")
