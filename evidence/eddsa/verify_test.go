@@ -148,7 +148,7 @@ func TestSmallOrder(t *testing.T) {
 			}
 		}
 		message := make([]byte, 4)
-		for i := range uint32(64) {
+		for i := range uint32(32) {
 			binary.LittleEndian.PutUint32(message, i)
 			for _, r := range points { // S = 0: [k]A = -R
 				check(message, append(bytes.Clone(r), make([]byte, 32)...))
