@@ -10,9 +10,12 @@ import (
 
 // demands refuses what the document asks for and this backend does not enforce.
 func (p *planner) demands() {
-	const yet = "not enforced by this backend yet"
 	for _, d := range p.a.Demands {
-		p.refuse(d.From, d.What+": "+yet, "")
+		why, remedy := "not enforced by this backend yet", ""
+		if d.From == "spec.authority.authorityDerivation" { // a plan has no keys; whoever has checked it takes the demand away
+			why, remedy = "nobody has checked it", "cellos supervise does, with CELLOS_AUTHORITY_KEYS_PATH"
+		}
+		p.refuse(d.From, d.What+": "+why, remedy)
 	}
 	if p.a.Image != nil && p.h.Image == nil {
 		p.refuse(p.a.Image.From, "running in an image: only a virtual machine can", "choose the microvm backend (--backend microvm)")
