@@ -10,7 +10,9 @@ import (
 
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/cell"
+	"cellos.io/cellos/seccomp"
 	"cellos.io/cellos/secret"
+	"cellos.io/cellos/sysabi"
 )
 
 var commands = []test{
@@ -27,6 +29,7 @@ var commands = []test{
 	{"processes are limited", processLimit},
 	{"secrets in the environment", secretsInEnvironment},
 	{"a profile for computations", strictProfile},
+	{"a filter of the caller's", ownFilter},
 	{"no network", noNetwork},
 	{"no process of the host is seen", processes},
 }
@@ -162,4 +165,13 @@ func processes(t *testing.T, s Subject) {
 	if o.Code != 0 || len(list) != 2 || list[0] != "1" {
 		t.Errorf("%+v, %q", o, got)
 	}
+}
+
+// ownFilter: a filter on top of the profile's refuses what it says, and nothing else.
+func ownFilter(t *testing.T, s Subject) {
+	policy := &seccomp.Policy{Name: "mine", Default: seccomp.Allow, Rules: []seccomp.Rule{{Names: []string{"uname"}, Else: seccomp.Errno(sysabi.EPERM)}}}
+	s.prints(t, sh("uname 2>/dev/null || echo refused; id -u >/dev/null && echo fine; unshare -U true 2>/dev/null || echo hardened"), "refused\nfine\nhardened\n",
+		func(a *authority.Authority) {
+			a.Filters = append(a.Filters, authority.Filter{Name: "mine", From: "spec.run.seccomp.file", Policy: policy})
+		})
 }

@@ -23,6 +23,7 @@ var ends = []test{
 	{"stopping and going on", stopAndContinue},
 	{"children that stay behind end with the command", orphans},
 	{"orphans are reaped", reaped},
+	{"the cell's first process is out of reach", firstProcess},
 	{"usage is counted", usageCounted},
 }
 
@@ -156,5 +157,13 @@ func usageCounted(t *testing.T, s Subject) {
 	o, _ := s.out(t, sh("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; /bin/true"))
 	if o.Code != 0 || o.User+o.System <= 0 || o.Duration <= 0 || o.Tasks != 0 && o.Tasks < 2 {
 		t.Errorf("%+v", o)
+	}
+}
+
+// firstProcess: no signal of the command ends or stops PID 1, whether it is refused or ignored: the end is told as ever.
+func firstProcess(t *testing.T, s Subject) {
+	o, got := s.out(t, sh(`for n in HUP TERM STOP SEGV KILL; do kill -$n 1 2>/dev/null; done; kill -0 1 && echo alive; (: </proc/1/mem) 2>/dev/null && echo open; exit 3`))
+	if o.Code != 3 || got != "alive\n" {
+		t.Errorf("%+v, %q", o, got)
 	}
 }

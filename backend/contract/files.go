@@ -126,7 +126,7 @@ func nothingElse(t *testing.T, s Subject) {
 	secret := workdir(t)
 	must(t, os.WriteFile(secret+"/key", []byte("key\n"), 0o644))
 	script := `for f in ` + secret + `/key /root /home /var /etc/shadow /sys/kernel /boot /dev/mem /dev/sda; do [ -e $f ] && echo $f; done
-for f in /x /usr/x /etc/x /bin/x; do (: >$f) 2>/dev/null && echo wrote $f; done; cat /etc/passwd | grep -c cell; echo end`
+for f in /x /usr/x /etc/x /bin/x /dev/x; do (: >$f) 2>/dev/null && echo wrote $f; done; cat /etc/passwd | grep -c cell; echo end`
 	o, got := s.out(t, ask{argv: []string{"/bin/sh", "-c", script}, grants: asEmpty, dir: "/work"})
 	if o.Code != 0 || got != "1\nend\n" {
 		t.Errorf("%+v, %q", o, got)
