@@ -72,7 +72,10 @@ type cell struct {
 	gate *Gate
 	rec  *records
 	link *os.File
-	send func(f *os.File, b []byte) // how a packet goes to the gate; a test may lose it
+
+	mu   sync.Mutex
+	lose func() bool // whether the next packet, in either direction, is lost
+	keep chan []byte // packets to the gate that are kept back one by one, so that they come out of order
 }
 
 var (
@@ -99,7 +102,7 @@ func newCell(t *testing.T, frames bool, dial func(context.Context, string, netip
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cell{gate: g, rec: &records{}, link: os.NewFile(uintptr(fds[0]), "cell"), send: func(f *os.File, b []byte) { f.Write(b) }}
+	c := &cell{gate: g, rec: &records{}, link: os.NewFile(uintptr(fds[0]), "cell"), lose: func() bool { return false }}
 	theirs := os.NewFile(uintptr(fds[1]), "gate")
 	if err := g.Open(Link{Device: theirs, Ethernet: frames}, c.rec); err != nil {
 		t.Fatal(err)
@@ -134,7 +137,7 @@ func newCell(t *testing.T, frames bool, dial func(context.Context, string, netip
 				return
 			}
 			v := pkt.ToView()
-			c.send(c.link, v.AsSlice())
+			c.send(v.AsSlice())
 			v.Release()
 			pkt.DecRef()
 		}
@@ -145,6 +148,9 @@ func newCell(t *testing.T, frames bool, dial func(context.Context, string, netip
 			n, err := c.link.Read(b)
 			if err != nil {
 				return
+			}
+			if c.lost() {
+				continue
 			}
 			proto := header.IPv4ProtocolNumber
 			if !frames && b[0]>>4 == 6 {
@@ -166,6 +172,37 @@ func newCell(t *testing.T, frames bool, dial func(context.Context, string, netip
 		c.Destroy()
 	})
 	return c
+}
+
+func (c *cell) lost() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lose()
+}
+
+// send gives the gate a packet, unless it is lost, or the next one goes first.
+func (c *cell) send(b []byte) {
+	if c.lost() {
+		return
+	}
+	if c.keep != nil {
+		select {
+		case c.keep <- append([]byte(nil), b...):
+			return
+		case late := <-c.keep:
+			c.link.Write(b)
+			b = late
+		}
+	}
+	c.link.Write(b)
+}
+
+// disturb has every nth packet lost, in both directions, and others come out of order.
+func (c *cell) disturb(nth int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	c.lose = func() bool { n++; return n%nth == 0 }
 }
 
 // at is the address that stands for a name.
@@ -228,4 +265,12 @@ func echoServer(t *testing.T) func(context.Context, string, netip.AddrPort) (net
 		var d net.Dialer
 		return d.DialContext(ctx, "tcp", l.Addr().String())
 	}
+}
+
+// nowhere dials nothing, and knows what may be dialled.
+func nowhere(_ context.Context, network string, to netip.AddrPort) (net.Conn, error) {
+	if to.Port() != 7 || to.Addr() != public && to.Addr() != netip.MustParseAddr("2001:db9::7") {
+		panic("dialled " + network + " " + to.String())
+	}
+	return nil, syscall.ECONNREFUSED
 }

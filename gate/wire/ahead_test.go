@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -79,4 +80,16 @@ func TestAheadIsNotTrusted(t *testing.T) {
 	if err != nil || len(list) != 1 || list[0].DstAddr != "good" {
 		t.Errorf("the ring has %+v, %v", list, err)
 	}
+}
+
+// FuzzAhead: no file makes the reader fail or say more than a ring holds.
+func FuzzAhead(f *testing.F) {
+	f.Add([]byte(`{"Kind":"event","Payload":"flow","Data":{"DecisionID":"1"},"Ahead":1}` + "\n"))
+	f.Add([]byte(strings.Repeat(" ", SlotSize) + `{"Ahead":2}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		list, err := ReadAhead(bytes.NewReader(b), 0)
+		if err != nil || len(list) > Slots {
+			t.Errorf("%d decisions, %v", len(list), err)
+		}
+	})
 }
