@@ -303,3 +303,21 @@ func TestManifestFailed(t *testing.T) {
 		}
 	})
 }
+
+// TestNoFirecracker: what is missing for Firecracker is named, with the way out; QEMU never takes its place unasked.
+func TestNoFirecracker(t *testing.T) {
+	each(t, func(t *testing.T, u user) {
+		b := newBench(t, u)
+		images := "CELLOS_IMAGES=" + filepath.Join(b.dir, "images")
+		for env, texts := range map[string][]string{
+			"CELLOS_MICROVM_VMM=firecracker":          {"there is no firecracker in PATH", "CELLOS_MICROVM_VMM=qemu"},
+			"CELLOS_FIRECRACKER_BINARY=firecracker":   {"is not absolute"},
+			"CELLOS_FIRECRACKER_BINARY=/nonexistent/": {"virtual machines: "},
+			"CELLOS_MICROVM_VMM=bhyve":                {"CELLOS_MICROVM_VMM"},
+		} {
+			b.env = append(b.env[:len(b.env):len(b.env)], images, env)
+			b.sh("true", "--backend", "microvm").fails(t, 125, texts...)
+			b.env = b.env[:len(b.env)-2]
+		}
+	})
+}

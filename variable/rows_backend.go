@@ -33,7 +33,7 @@ func network() []Row {
 
 func machines() []Row {
 	return []Row{
-		row(MicroVMVMM, "", "backend microvm", "which virtual machine monitor; else firecracker where it and KVM are there, and qemu otherwise", words("firecracker qemu")),
+		row(MicroVMVMM, "", "backend microvm", "which virtual machine monitor; else firecracker where its program is named or the drop-in asks for it, and qemu otherwise", words("firecracker qemu")),
 		row(FirecrackerBinary, "", "backend microvm", "Firecracker, absolute; else the one in PATH"),
 		row(FirecrackerKernel, "", "backend microvm", "kernel of the guest, absolute; its modules are found by its name; else one in /boot"),
 		row(FirecrackerRootfs, "", "backend microvm", "root file system image, absolute", notYet),

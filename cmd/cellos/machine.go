@@ -161,7 +161,7 @@ func withoutManifest(vars variable.Env) (bool, error) {
 	return one, nil
 }
 
-// monitor chooses the monitor: the one that is named; else Firecracker where it and KVM are there, else QEMU.
+// monitor chooses the monitor: Firecracker where it is named, else QEMU, which can also do without KVM.
 func monitor(vars variable.Env, strict bool) (microvm.Monitor, error) {
 	word, err := vars.Word(variable.MicroVMVMM)
 	if err != nil {
@@ -171,23 +171,17 @@ func monitor(vars variable.Env, strict bool) (microvm.Monitor, error) {
 	if err != nil {
 		return nil, err
 	}
-	named := word == "firecracker" || word == "" && (strict || binary != "")
-	if word == "qemu" {
+	if word == "qemu" || word == "" && !strict && binary == "" {
 		return qemu()
 	}
+	const instead = "use QEMU: " + string(variable.MicroVMVMM) + "=qemu"
 	if binary == "" {
 		if binary, err = exec.LookPath("firecracker"); err != nil {
-			if named {
-				return nil, withText("virtual machines: there is no firecracker in PATH", "name one with "+string(variable.FirecrackerBinary)+", or use QEMU: "+string(variable.MicroVMVMM)+"=qemu")
-			}
-			return qemu()
+			return nil, withText("virtual machines: there is no firecracker in PATH", "name one with "+string(variable.FirecrackerBinary)+", or "+instead)
 		}
 	}
 	if err := microvm.CheckKVM(); err != nil {
-		if named {
-			return nil, withText("virtual machines: Firecracker needs KVM: "+err.Error(), "let your user open the device (on most systems by its group, kvm), or use QEMU: "+string(variable.MicroVMVMM)+"=qemu")
-		}
-		return qemu()
+		return nil, withText("virtual machines: Firecracker needs KVM: "+err.Error(), "let your user open the device (on most systems by its group, kvm), or "+instead)
 	}
 	if binary, err = filepath.EvalSymlinks(binary); err != nil {
 		return nil, withText("virtual machines: "+err.Error(), "")

@@ -319,6 +319,7 @@ func TestAddRefuses(t *testing.T) {
 		"no name":                  {"oci:", "without a path"},
 		"no archive":               {"oci:" + writeLayout(t, imageOf(t, "amd64", notTar)), "layer 0"},
 		"a loop of links":          {one(entry{"a", link, "b", 0, 0}, entry{"b", link, "a", 0, 0}, entry{"a/x", file, "", 0, 0}), "too many links"},
+		"links to links to links":  {one(entry{"a", link, strings.Repeat("a/", 200), 0, 0}, entry{"a/x", file, "", 0, 0}), "too many links"},
 		"a file below a file":      {one(entry{"a", file, "", 0, 0}, entry{"a/x", file, "", 0, 0}), "is no folder"},
 		"a hard link out":          {one(entry{"a", hard, "../../../../../../etc/passwd", 0, 0}), "which is no file"},
 		"a hard link to a folder":  {one(entry{"d/", dir, "", 0, 0}, entry{"a", hard, "d", 0, 0}), "which is no file"},

@@ -78,7 +78,7 @@ func (t *tree) entry(h *tar.Header, data io.Reader, layer int) error {
 		t.root.describe(h)
 		return nil
 	}
-	dir, err := t.folder(path.Dir(name), layer, 0)
+	dir, err := t.folder(path.Dir(name), layer, new(int))
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,8 @@ func (n *node) describe(h *tar.Header) {
 }
 
 // folder finds a folder, following links inside the tree as who unpacks on top of the layers below would, and makes what is missing.
-func (t *tree) folder(name string, layer, links int) (*node, error) {
+// Links counts those that were followed, in all of them together.
+func (t *tree) folder(name string, layer int, links *int) (*node, error) {
 	at, dir := t.root, "/"
 	for part := range strings.SplitSeq(strings.Trim(name, "/"), "/") {
 		if part == "" || part == "." {
@@ -161,7 +162,7 @@ func (t *tree) folder(name string, layer, links int) (*node, error) {
 			c = &node{mode: fs.ModeDir | 0o755, children: map[string]*node{}, layer: layer}
 			at.children[part] = c
 		case c.target != "":
-			if links++; links > maxLinks {
+			if *links++; *links > maxLinks {
 				return nil, errors.New("too many links in its path")
 			}
 			to := c.target
