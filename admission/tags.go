@@ -55,6 +55,13 @@ func ParseTags(list []string) (*Tags, error) {
 // On reports whether a tag is on.
 func (t *Tags) On(tag Tag) bool { return t != nil && slices.Contains(t.on, tag) }
 
+// Allow turns a tag on that is asked for in another way than by its name.
+func (t *Tags) Allow(tag Tag) {
+	if !t.On(tag) {
+		t.on = append(t.on, tag)
+	}
+}
+
 // Use notes that a tag that is on had an effect: the evidence names it.
 func (t *Tags) Use(tag Tag) {
 	if t.On(tag) && !slices.Contains(t.used, tag) {

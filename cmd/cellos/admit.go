@@ -41,6 +41,9 @@ func configure(vars variable.Env) *configuration {
 		c.wrong(variable.CompatAllow, "%v", err)
 	}
 	c.Tags = tags
+	if without, _ := withoutManifest(c.vars); without { // half a pair is reported where it would be used
+		tags.Allow(admission.NoManifest)
+	}
 	c.primitives()
 	c.simple()
 	c.isolation()

@@ -11,8 +11,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
+	"cellos.io/cellos/admission"
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/backend/microvm"
 	"cellos.io/cellos/backend/process"
@@ -87,8 +89,8 @@ func microVM(env environment, strict bool) (b microvm.Backend, err error) {
 		if b.Manifest, err = readManifest(vars, manifest); err != nil {
 			return b, err
 		}
-	case strict && !without:
-		return b, withText("virtual machines: what boots has to be pinned: "+string(variable.FirecrackerManifest)+" is not set", "cellos image list shows the digests; or run with --backend microvm")
+	case strict && !without && !slices.Contains(vars.List(variable.CompatAllow), string(admission.NoManifest)):
+		return b, withText("virtual machines: what boots has to be pinned: "+string(variable.FirecrackerManifest)+" is not set", "cellos image list shows the digests; or run with --backend microvm, or let it pass with CELLOS_COMPAT_ALLOW=no-manifest")
 	}
 	dir, err := imageDir(env)
 	if err != nil {

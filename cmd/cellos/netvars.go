@@ -19,6 +19,10 @@ import (
 // loosen applies the opt-outs of the operator's variables: the profile that takes what the host has, and those of the network.
 func (c *configuration) loosen(a *authority.Authority) {
 	a.Portable = c.profile == "portable"
+	// Firecracker is asked for by that name in the drop-in alone; there, what boots has to be pinned.
+	if backend, _ := c.vars.Word(variable.CellBackend); backend == "firecracker" && !c.vars.Set(variable.FirecrackerManifest) {
+		c.Tags.Use(admission.NoManifest)
+	}
 	if c.Tags.On(admission.HostNetwork) {
 		c.Tags.Use(admission.HostNetwork)
 		a.OnHost = true
