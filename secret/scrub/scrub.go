@@ -13,6 +13,7 @@
 package scrub
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -29,8 +30,10 @@ const (
 	// MaxStates bounds what finds values in an output, in states of 24 bytes. There is one for each byte of each spelling: for each byte of a token
 	// of letters and digits 10 to 15, of a key in PEM 28, of random bytes 74.
 	MaxStates = 1 << 20
-	// maxKept bounds what is remembered, in bytes: a command may ask for leased secrets again and again, and get others each time.
-	maxKept = 16 << 20
+	// maxKept and maxValues bound what is remembered, in bytes and in number: a command may ask for leased secrets again and again, and get others
+	// each time.
+	maxKept   = 16 << 20
+	maxValues = 4096
 )
 
 // A Set is the values that are known. The zero value is empty. Its methods may be called concurrently.
@@ -43,6 +46,7 @@ type Set struct {
 	long     []secret.Value // what it would be too large for
 	states   int            // of the finder, at most
 	kept     int            // of both
+	known    map[[sha256.Size]byte]bool
 	current  atomic.Pointer[finder]
 	replaced atomic.Int64
 	wiped    bool
@@ -59,26 +63,23 @@ func (s *Set) Add(v secret.Value) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, list := range [][]secret.Value{s.short, s.long} {
-		for _, k := range list {
-			if v.Use(func(b []byte) error {
-				if !k.Equal(b) {
-					return errors.New("another one")
-				}
-				return nil
-			}) == nil {
-				return nil
-			}
-		}
+	var sum [sha256.Size]byte
+	v.Use(func(b []byte) error { sum = sha256.Sum256(b); return nil })
+	if s.known[sum] {
+		return nil
 	}
 	states := statesOf(v)
 	fits := s.states+states <= MaxStates
 	switch {
 	case s.Streamed && !fits:
 		return errors.New("the secrets are too long together to be kept out of the output (docs/secrets.md)")
-	case s.kept+n > maxKept:
-		return fmt.Errorf("the secrets have more than %d bytes together: they could not be kept out of the evidence", maxKept)
+	case s.kept+n > maxKept || len(s.short)+len(s.long) == maxValues:
+		return fmt.Errorf("more than %d different secrets, or %d bytes of them: they could not be kept out of the evidence", maxValues, maxKept)
 	}
+	if s.known == nil {
+		s.known = map[[sha256.Size]byte]bool{}
+	}
+	s.known[sum] = true
 	own := secret.Take(v.AppendTo(make([]byte, 0, n)))
 	s.kept += n
 	if fits {
@@ -163,7 +164,7 @@ func (s *Set) Wipe() {
 			v.Wipe()
 		}
 	}
-	s.short, s.long, s.states, s.kept = nil, nil, 0, 0
+	s.short, s.long, s.states, s.kept, s.known = nil, nil, 0, 0, nil
 	s.current.Store(nil)
 	s.wiped = true
 }

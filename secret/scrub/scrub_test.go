@@ -230,6 +230,24 @@ func TestBounds(t *testing.T) {
 	t.Error("what is remembered has no bound")
 }
 
+func TestTooMany(t *testing.T) {
+	var s scrub.Set
+	for i := range 4096 {
+		if err := s.Add(secret.FromString(fmt.Sprint("value ", i))); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	if err := s.Add(secret.FromString("value 7")); err != nil {
+		t.Errorf("one that is known: %v", err)
+	}
+	if err := s.Add(secret.FromString("another one")); err == nil {
+		t.Error("there is no bound")
+	}
+	if got := s.Text("value 0, value 4095, value 5000"); got != "[secret], [secret], [secret]0" {
+		t.Error(got) // of the last one "value 500" is known
+	}
+}
+
 // naive is what Text and Writer must do, without their automaton: every occurrence of every spelling is covered.
 func naive(text string, spellings []string) string {
 	cover := make([]bool, len(text))
