@@ -202,3 +202,19 @@ func TestGeneratedFilesSaySo(t *testing.T) {
 		}
 	})
 }
+
+// Libraries that programs beside cellos exist for are in none of its packages: every cell would wait for them to initialise.
+func TestHeavyLibrariesStayOutside(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "./cmd/cellos").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p := range strings.FieldsSeq(string(out)) {
+		for _, heavy := range []string{"github.com/google/go-containerregistry", "github.com/klauspost/", "github.com/pierrec/", "github.com/mikelolasagasti/", "github.com/minio/", "gvisor.dev/gvisor",
+			"github.com/getkin/", "github.com/nats-io/", "google.golang.org/protobuf"} {
+			if strings.HasPrefix(p, heavy) {
+				t.Errorf("cellos is linked with %s", p)
+			}
+		}
+	}
+}

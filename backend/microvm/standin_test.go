@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"testing"
 
+	"cellos.io/cellos/backend/contract"
 	"cellos.io/cellos/backend/microvm"
 )
 
@@ -48,9 +49,9 @@ var standInProgram = sync.OnceValues(func() (string, error) {
 	return out, nil
 })
 
-// The whole of the Firecracker driver but Firecracker: its API, the vsock transport with a guest that connects, the system's files through
-// the vhost-user device, drives found by Firecracker's serial numbers, standard streams, changes, the end, and the monitor's death.
-func TestFirecrackerStandIn(t *testing.T) {
+// standInBackend is a backend on a stand-in.
+func standInBackend(t *testing.T) microvm.Backend {
+	t.Helper()
 	b := backend(t)
 	vsock := os.Getenv("CELLOS_VHOST_DEVICE_VSOCK")
 	if vsock == "" {
@@ -70,6 +71,28 @@ func TestFirecrackerStandIn(t *testing.T) {
 	if b.Facts, err = b.LearnFacts(context.Background()); err != nil {
 		t.Fatal(err)
 	}
+	return b
+}
+
+// The contract of every backend, on a machine whose channel is vsock and whose view is a vhost-user device.
+func TestContractOfStandIn(t *testing.T) {
+	if os.Getenv("CELLOS_TEST_MACHINES") == "" {
+		t.Skip("75 boots are not short: CELLOS_TEST_MACHINES=1 runs them all the same")
+	}
+	b := standInBackend(t)
+	b.Phase = nil
+	const copies = "a virtual machine has copies of the host's files"
+	contract.Test(t, contract.Subject{Backend: b, Plan: planFor(b), Slow: true, InTurn: 2, AtOnce: 2, Refuses: map[string]string{
+		"working directory: write":               copies,
+		"granted files":                          copies,
+		"files behave where they are the host's": copies,
+	}})
+}
+
+// The whole of the Firecracker driver but Firecracker: its API, the vsock transport with a guest that connects, the system's files through
+// the vhost-user device, drives found by Firecracker's serial numbers, standard streams, changes, the end, and the monitor's death.
+func TestFirecrackerStandIn(t *testing.T) {
+	b := standInBackend(t)
 	dir := workdir(t)
 	big := bytes.Repeat([]byte("0123456789abcdef"), 64<<10)
 	if err := os.WriteFile(filepath.Join(dir, "big"), big, 0o644); err != nil {

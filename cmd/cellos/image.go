@@ -105,7 +105,7 @@ func getImage(s *image.Store, env environment, arg string) error {
 	if err != nil {
 		return mistake{err.Error(), "cellos help image"}.at("image")
 	}
-	r, err := addImage(s, ref)
+	r, err := addImage(context.Background(), s, ref)
 	if err != nil {
 		return refusal(err)
 	}

@@ -15,7 +15,7 @@ import (
 
 // imageRoot is the image that a document asks for. It has to be pinned by a digest, unless it is the only one of a folder or file on this
 // machine; one of a registry has to be in the store already, so that no run waits for a network or gets what it did not name.
-func imageRoot(s *image.Store, a *authority.Authority) (*plan.Root, error) {
+func imageRoot(ctx context.Context, s *image.Store, a *authority.Authority) (*plan.Root, error) {
 	ref, err := image.ParseRef(a.Image.Ref)
 	if err != nil {
 		return nil, withText(a.Image.From+": "+err.Error(), "--image oci:DIR, oci-archive:FILE, docker-archive:FILE or NAME@sha256:HEX")
@@ -34,7 +34,7 @@ func imageRoot(s *image.Store, a *authority.Authority) (*plan.Root, error) {
 	case ref.Kind == "":
 		return nil, withText(a.Image.From+": the image "+quote(a.Image.Ref)+" is not here", "cellos image build docker://"+oneLine(ref.Name)+"@"+ref.Digest+" gets it")
 	default:
-		if r, err = addImage(s, ref); err != nil {
+		if r, err = addImage(ctx, s, ref); err != nil {
 			return nil, withText(a.Image.From+": "+err.Error(), "")
 		}
 	}
@@ -43,12 +43,12 @@ func imageRoot(s *image.Store, a *authority.Authority) (*plan.Root, error) {
 }
 
 // addImage has an image converted by the program beside this one.
-func addImage(s *image.Store, ref image.Ref) (r image.Root, err error) {
+func addImage(ctx context.Context, s *image.Store, ref image.Ref) (r image.Root, err error) {
 	program, err := besides("cellos-image", "reading an OCI image", "")
 	if err != nil {
 		return r, err
 	}
-	return r, imageProgram(context.Background(), program, s, &r, "oci", ref.String())
+	return r, imageProgram(ctx, program, s, &r, "oci", ref.String())
 }
 
 // environmentOfImage adds the variables that an image's programs expect to those that the document sets; PATH counts as set where it is

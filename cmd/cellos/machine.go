@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 
 	"cellos.io/cellos/admission"
 	"cellos.io/cellos/authority"
@@ -40,10 +42,12 @@ func machines(env environment, strict bool) (chosen, error) {
 		name: backendMicroVM, boots: boots,
 		own: []string{b.Store.Dir()},
 		plan: func(a *authority.Authority, h plan.Host) (*plan.Plan, error) {
-			ctx := context.Background()
+			// The first run makes images and starts the kernel to learn what it is: whoever waits for that can end it.
+			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+			defer stop()
 			var root *plan.Root
 			if a.Image != nil {
-				if root, err = imageRoot(b.Store, a); err != nil {
+				if root, err = imageRoot(ctx, b.Store, a); err != nil {
 					return nil, err
 				}
 			}
