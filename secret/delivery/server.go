@@ -37,7 +37,6 @@ type server struct {
 const maxParallel = 128
 
 func listen(s *Session, token secret.Value, uid uint32) (*server, error) {
-	// A name relative to the folder would be no shorter; 107 bytes is what a socket's name may have (unix(7)).
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: s.Socket, Net: "unix"})
 	if err != nil {
 		return nil, err
@@ -161,9 +160,16 @@ const FolderPattern = "cellos-rs-"
 // SocketName is the name of the socket in its folder.
 const SocketName = "broker.sock"
 
+// maxName is what the name of a socket may have, in bytes: unix(7), sun_path without the NUL at its end.
+const maxName = 107
+
 // Folder makes a folder for a socket, which only the caller may enter.
 func Folder(temp string) (string, error) {
 	dir, err := os.MkdirTemp(temp, FolderPattern)
+	if n := len(filepath.Join(dir, SocketName)); err == nil && n > maxName {
+		os.Remove(dir)
+		err = fmt.Errorf("the socket's name in %s would have %d bytes, and %d are possible (unix(7)): set TMPDIR to a shorter one", temp, n, maxName)
+	}
 	if err != nil {
 		return "", fmt.Errorf("making the folder of the secrets' socket: %w", err)
 	}
