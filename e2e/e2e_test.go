@@ -21,8 +21,9 @@ import (
 // nobody is the ordinary user of these tests; it owns nothing.
 const nobody = 65534
 
-// binary is the program under test, built once.
-var binary string
+// binary is the program under test, built once. With CELLOS_TEST_RACE=1 it has the race detector, and races is where it writes what that
+// found.
+var binary, races string
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
@@ -36,13 +37,29 @@ func testMain(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	os.Chmod(dir, 0o755)
 	binary = filepath.Join(dir, "cellos")
-	cmd := exec.Command("go", "build", "-o", dir, "cellos.io/cellos/cmd/cellos", "cellos.io/cellos/cmd/cellos-gate", "cellos.io/cellos/cmd/cellos-s3", "cellos.io/cellos/cmd/cellos-image")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	args, cgo := []string{"build", "-o", dir}, "CGO_ENABLED=0"
+	if os.Getenv("CELLOS_TEST_RACE") != "" {
+		args, cgo = append(args, "-race"), "CGO_ENABLED=1"
+	}
+	cmd := exec.Command("go", append(args, "cellos.io/cellos/cmd/cellos", "cellos.io/cellos/cmd/cellos-gate", "cellos.io/cellos/cmd/cellos-s3", "cellos.io/cellos/cmd/cellos-image")...)
+	cmd.Env = append(os.Environ(), cgo)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building cellos: %v\n%s", err, out)
 		return 1
 	}
-	return m.Run()
+	races = filepath.Join(dir, "races")
+	if err := errors.Join(os.Mkdir(races, 0o755), os.Chmod(races, 0o1777)); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	code := m.Run()
+	reports, _ := filepath.Glob(filepath.Join(races, "*"))
+	for _, r := range reports {
+		text, _ := os.ReadFile(r)
+		fmt.Fprintf(os.Stderr, "the program has a data race:\n%s", text)
+		code = 1
+	}
+	return code
 }
 
 // A user is who starts cellos in a test.
@@ -126,7 +143,8 @@ func newBench(t *testing.T, u user) *bench {
 		b.own(d)
 	}
 	b.own(top)
-	b.env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" + top, "CELLOS_STATE=" + b.state, "SECRET_OF_THE_CALLER=hunter2"}
+	b.env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" + top, "CELLOS_STATE=" + b.state, "SECRET_OF_THE_CALLER=hunter2",
+		"GORACE=log_path=" + filepath.Join(races, "report") + " exitcode=0"}
 	if u.backend == "gvisor" {
 		if runsc(t) == "" {
 			t.Fatal("runsc is not built: sh backend/gvisor/runsc/build.sh")
