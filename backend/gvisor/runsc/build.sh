@@ -12,43 +12,28 @@ version=$(go list -m -f '{{.Version}}' gvisor.dev/gvisor)
 stamp=${version#v0.0.0-}
 stamp=cellos-${stamp%%-*}-${stamp##*-} # cellos-DATE-COMMIT, which is what runsc --version tells
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-
-# source copies what runsc is made of, as go.sum has it, and adds the filters. They are made on this machine's architecture; for another
-# one runsc compiles its own at each start.
-source() {
-	rm -rf "$work/source"
-	mkdir "$work/source"
-	cp go.mod go.sum "$work/source"
-	(cd "$work/source" && GOFLAGS= go mod vendor)
-	CGO_ENABLED=0 GOFLAGS= GOARCH= GOOS= go run ./precompile "$work/source/vendor/gvisor.dev/gvisor"
-}
-
 build() {
-	(cd "$work/source" && CGO_ENABLED=0 GOFLAGS= go build -mod=vendor -trimpath -buildvcs=false -o "$1" \
-		-ldflags="-s -w -buildid= -X gvisor.dev/gvisor/runsc/version.version=$stamp" gvisor.dev/gvisor/runsc)
+	CGO_ENABLED=0 GOFLAGS= go build -trimpath -buildvcs=false -o "$1" \
+		-ldflags="-s -w -buildid= -X gvisor.dev/gvisor/runsc/version.version=$stamp" gvisor.dev/gvisor/runsc
 }
 
 if [ "${1:-}" = --check ]; then
-	source
-	build "$work/one"
-	GOCACHE=$work/cache source
-	GOCACHE=$work/cache build "$work/two"
-	cmp "$work/one" "$work/two"
-	echo "reproducible: $(sha256sum "$work/one" | cut -d' ' -f1)"
+	dir=$(mktemp -d)
+	trap 'rm -rf "$dir"' EXIT
+	build "$dir/one"
+	GOCACHE=$dir/cache build "$dir/two"
+	cmp "$dir/one" "$dir/two"
+	echo "reproducible: $(sha256sum "$dir/one" | cut -d' ' -f1)"
 	exit
 fi
 
 dir=${1:-../../../libexec/cellos}
 mkdir -p "$dir"
-made="$(go env GOVERSION GOARCH | tr '\n' ' ')$stamp $(cat build.sh precompile/main.go | cksum)"
+made="$(go env GOVERSION GOARCH | tr '\n' ' ')$stamp $(cksum <build.sh)"
 if [ -x "$dir/runsc" ] && [ "$(cat "$dir/.runsc.made" 2>/dev/null)" = "$made" ]; then
 	exit 0
 fi
 echo "building runsc $stamp (minutes the first time)" >&2
-dir=$(cd "$dir" && pwd)
-source
 build "$dir/runsc.new"
 chmod 755 "$dir/runsc.new"
 mv "$dir/runsc.new" "$dir/runsc"
