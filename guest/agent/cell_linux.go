@@ -39,8 +39,8 @@ func (m *machine) cell(c guest.Config, secrets []secret.Variable, lap func(int))
 	}
 	lap(2)
 	ctx := context.Background()
-	l := &life{m: m, cell: built, released: make(chan struct{}), outputs: map[guest.Type]*outgoing{}}
-	l.open(s)
+	l := &life{m: m, cell: built, released: make(chan struct{}), opened: make(chan struct{}), outputs: map[guest.Type]*outgoing{}}
+	l.openLink()
 	m.acked = make(chan struct{})
 	go l.hear()
 	b, err := built.Measure(ctx)
@@ -48,6 +48,7 @@ func (m *machine) cell(c guest.Config, secrets []secret.Variable, lap func(int))
 		return err
 	}
 	lap(3)
+	l.open(s) // measuring took the terminal over
 	if err := m.say(guest.TypeReady, ready(b, m.took)); err != nil {
 		return err
 	}

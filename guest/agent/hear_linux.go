@@ -23,9 +23,23 @@ type life struct {
 	link     *os.File // packets of the cell's network; nil: it has none
 	linkFD   int
 	released chan struct{} // closed when the host says RELEASE
+	opened   chan struct{} // closed when in and outputs are there
 }
 
-// open connects the streams and the network of a cell that was built.
+// openLink connects the network of a cell that was built: its probes meet who serves it.
+func (l *life) openLink() {
+	c, ok := l.cell.(cell.Linked)
+	if !ok || c.Link().Device == nil {
+		return
+	}
+	l.link = c.Link().Device
+	if raw, err := l.link.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) { l.linkFD = int(fd) })
+	}
+	go l.leave()
+}
+
+// open connects the streams of a cell that was measured.
 func (l *life) open(s streams) {
 	l.in = newInput(l.m, s.in, l.cell.Terminal())
 	if t := l.cell.Terminal(); t != nil {
@@ -37,13 +51,7 @@ func (l *life) open(s streams) {
 	if s.err != nil {
 		l.outputs[guest.TypeStderr] = newOutgoing(guest.TypeStderr, s.err, s.err)
 	}
-	if c, ok := l.cell.(cell.Linked); ok && c.Link().Device != nil {
-		l.link = c.Link().Device
-		if raw, err := l.link.SyscallConn(); err == nil {
-			raw.Control(func(fd uintptr) { l.linkFD = int(fd) })
-		}
-		go l.leave()
-	}
+	close(l.opened)
 }
 
 // leave sends the packets of the cell to the host.
@@ -63,6 +71,9 @@ func (l *life) hear() {
 	c := l.cell
 	for {
 		t, b, err := l.m.frames.Next()
+		if t != guest.TypeArrive && err == nil {
+			<-l.opened // nothing else comes before READY
+		}
 		switch {
 		case err != nil, t == guest.TypeAck:
 			return
