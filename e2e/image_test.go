@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -236,8 +237,18 @@ func TestImage(t *testing.T) {
 		b.env = append(b.env, "CELLOS_IMAGES="+filepath.Join(b.dir, "images"), "CELLOS_MICROVM_VMM=qemu")
 		ref, digest := b.layoutOf(smallImage(t))
 		work := b.write("work/note", "of the host\n", 0o644)
-		out := b.sh("hello; cat /etc/own.conf note; id -un; cat /usr/bin/env /etc/os-release; echo $PATH; echo >made", "--backend", "microvm", "--image", ref+"@"+digest, "--workdir", filepath.Dir(work)+":overlay")
-		if out.out != "hello, world\nof the image\nof the host\ncell\n/opt/own:/bin\n" || strings.Count(out.err, "No such file") != 2 || out.code != 0 {
+		then := time.Unix(1e9, 0)
+		for _, p := range []string{"one", "two"} { // two trees of which one image is made
+			for _, x := range []string{filepath.Dir(b.write("same/"+p+"/x", "the same\n", 0o644)) + "/x", filepath.Join(b.dir, "same", p)} {
+				if err := os.Chtimes(x, then, then); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		same := filepath.Join(b.dir, "same")
+		out := b.sh("cat /one/x /two/x; hello; cat /etc/own.conf note; id -un; cat /usr/bin/env /etc/os-release; echo $PATH; echo >made", "--backend", "microvm", "--image", ref+"@"+digest, "--workdir", filepath.Dir(work)+":overlay",
+			"--read", same+"/one:/one", "--read", same+"/two:/two")
+		if out.out != "the same\nthe same\nhello, world\nof the image\nof the host\ncell\n/opt/own:/bin\n" || strings.Count(out.err, "No such file") != 2 || out.code != 0 {
 			t.Errorf("status %d, %q, %s", out.code, out.out, out.err)
 		}
 		if shown := b.cellos("show", "--events").ok(t); !strings.Contains(shown, digest) {

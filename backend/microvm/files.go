@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 )
 
 // files gets the kernel, the initial file system and the images ready, each an open descriptor.
@@ -33,15 +34,21 @@ func (c *machineCell) files(ctx context.Context, b Backend) error {
 		owner = image.Owner{UID: ^uint32(0), GID: ^uint32(0)}
 	}
 	drive := func(img *image.Image, d guest.Drive) error {
-		c.images = append(c.images, img)
-		if err := c.keep(img.Descriptor()); err != nil {
-			return err
+		n := slices.IndexFunc(c.images[1:], func(x *image.Image) bool { return x.Digest == img.Digest })
+		if n < 0 {
+			n = len(c.images) - 1
+			c.images = append(c.images, img)
+			if err := c.keep(img.Descriptor()); err != nil {
+				return err
+			}
+		} else {
+			defer img.Close() // trees that are the same are one drive
 		}
 		fi, err := img.Descriptor().Stat()
 		if err != nil {
 			return err
 		}
-		d.Device = b.Monitor.Serial(len(c.drives), fi)
+		d.Device = b.Monitor.Serial(n, fi)
 		c.drives = append(c.drives, d)
 		return nil
 	}
@@ -77,8 +84,8 @@ func (c *machineCell) files(ctx context.Context, b Backend) error {
 			return err
 		}
 	}
-	if len(c.drives) > maxDrives {
-		return fmt.Errorf("%d granted paths; a machine has %d drives: grant folders that contain them", len(c.drives), maxDrives)
+	if n := len(c.images) - 1; n > maxDrives {
+		return fmt.Errorf("%d granted paths; a machine has %d drives: grant folders that contain them", n, maxDrives)
 	}
 	return nil
 }

@@ -31,13 +31,14 @@ const (
 
 // drives mounts every drive read-only in staging.
 func drives(list []guest.Drive) error {
-	n := len(list)
+	devices := map[string]bool{} // several may be shown of one
 	for _, d := range list {
+		devices[d.Device] = true
 		if d.Data != "" {
-			n++
+			devices[d.Data] = true
 		}
 	}
-	serials, err := blockDevices(n)
+	serials, err := blockDevices(len(devices))
 	if err != nil {
 		return err
 	}
