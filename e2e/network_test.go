@@ -42,6 +42,25 @@ print(urllib.request.urlopen('http://a.test:'+os.environ['HTTP']).read().decode(
 print(urllib.request.urlopen('https://a.test:'+os.environ['TLS'],context=ssl.create_default_context(cafile=os.environ['CA'])).read().decode().strip())"`, "GET a.test 0\nGET a.test 0\n"},
 			{"node", "node", `NODE_EXTRA_CA_CERTS=$CA node -e "fetch('https://a.test:'+process.env.TLS).then(r=>r.text()).then(t=>process.stdout.write(t))"`, "GET a.test 0\n"},
 			{"perl", "perl", `perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(PeerAddr=>"a.test:$ENV{HTTP}") or die; print $s "GET / HTTP/1.0\r\nHost: a.test\r\n\r\n"; @l=<$s>; print $l[-1]'`, "GET a.test 0\n"},
+			{"pip", "pip3", `pip3 install -q --no-cache-dir --disable-pip-version-check --index-url http://a.test:$HTTP/files/simple/ --trusted-host a.test --target lib hello-cell 2>&1 | grep -v WARNING
+PYTHONPATH=lib python3 -c "import hello_cell"`, "hello from a wheel\n"},
+			{"go mod download", "../local/go/bin/go", `PATH=/usr/local/go/bin:$PATH; mkdir m && cd m && printf 'module m\n\ngo 1.21\n\nrequire example.test/x v1.0.0\n' >go.mod && export HOME=/tmp GOPATH=/tmp/p GOCACHE=/tmp/c GOTOOLCHAIN=local GOSUMDB=off GOFLAGS=-mod=mod GOPROXY=http://a.test:$HTTP/files/proxy
+go mod download -x example.test/x 2>/dev/null; cat /tmp/p/pkg/mod/example.test/x@v1.0.0/x.txt; GOPROXY=http://nowhere.test go mod download example.test/y@v1.0.0 2>/dev/null || echo refused`, "content\nrefused\n"},
+			{"npm ci", "npm", `mkdir n && cd n && echo '{"name":"n","version":"1.0.0","dependencies":{"hello-cell":"1.0.0"}}' >package.json
+echo '{"name":"n","version":"1.0.0","lockfileVersion":3,"requires":true,"packages":{"":{"name":"n","version":"1.0.0","dependencies":{"hello-cell":"1.0.0"}},"node_modules/hello-cell":{"version":"1.0.0","resolved":"http://a.test:'$HTTP'/files/npm/hello-cell-1.0.0.tgz"}}}' >package-lock.json
+HOME=/tmp npm ci --no-audit --no-fund --no-update-notifier --loglevel=error --cache /tmp/npm >/dev/null && node -e 'require("hello-cell")'`, "hello from npm\n"},
+			{"Java", "java", `cat >H.java <<'END'
+import java.net.URI; import java.net.http.*;
+class H { public static void main(String[] a) throws Exception {
+  var c = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build(); // by itself it asks for an upgrade to HTTP/2 without TLS, which is refused
+  System.out.print(c.send(HttpRequest.newBuilder(URI.create("http://a.test:" + System.getenv("HTTP") + "/")).build(), HttpResponse.BodyHandlers.ofString()).body());
+  try { c.send(HttpRequest.newBuilder(URI.create("http://nowhere.test/")).build(), HttpResponse.BodyHandlers.ofString()); } catch (java.net.ConnectException e) { System.out.println("refused"); }
+} }
+END
+java -Xshare:auto H.java`, "GET a.test 0\nrefused\n"},
+			{"apt-get update", "apt-get", `mkdir -p /tmp/a/state/lists/partial /tmp/a/cache/archives/partial; echo "deb [trusted=yes] http://a.test:$HTTP/files/apt ./" >/tmp/a/list
+o="-q -o Dir::State=/tmp/a/state -o Dir::Cache=/tmp/a/cache -o Dir::Etc::sourcelist=/tmp/a/list -o Dir::Etc::sourceparts=- -o Dir::Etc::main=- -o Dir::Etc::parts=- -o Dir::State::status=/dev/null -o Acquire::Languages=none"
+apt-get $o update >/tmp/a/out 2>&1 || cat /tmp/a/out; apt-cache $o show hello-cell | grep ^Version`, "Version: 1.0\n"},
 			{"static Go", "true", `./client a.test:$HTTP; ./client nowhere.test:80`, "GET a.test 0\nrefused\n"},
 			{"server speaks first", "python3", `python3 -c "import socket,os
 s=socket.create_connection(('echo.test',int(os.environ['ECHO'])))

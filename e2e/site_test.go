@@ -63,6 +63,7 @@ func newSite(t *testing.T) *site {
 	mux := http.NewServeMux()
 	mux.Handle("/", handler)
 	mux.Handle("/repo.git/", files)
+	mux.Handle("/files/", http.StripPrefix("/files/", http.FileServer(http.Dir(s.packages()))))
 	mux.HandleFunc("/big", func(w http.ResponseWriter, r *http.Request) {
 		io.CopyN(w, zeros{}, 20<<20)
 	})

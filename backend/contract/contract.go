@@ -65,7 +65,7 @@ func Test(t *testing.T, s Subject) {
 	}
 	s.settled = &sync.Once{}
 	var known []string
-	for _, list := range [][]test{lives, streams, ends, commands, files, terminals, runs} {
+	for _, list := range [][]test{lives, streams, ends, commands, files, terminals, networks, runs} {
 		alone := &list[0] == &lives[0] // they look at what this process uses
 		for _, c := range list {
 			known = append(known, c.name)
