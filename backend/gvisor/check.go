@@ -51,7 +51,7 @@ func (p *Program) unchanged() error {
 
 // Check finds out what a runsc is: its version, by asking it, and its digest. Both are remembered in the folder cache, if that is not "",
 // under everything that identifies an unchanged file (device, inode, size, and the times of the last change of content and inode, which
-// nobody but the kernel sets): reading 80 MB takes longer than starting a cell. It is what `cellos doctor` shows.
+// nobody but the kernel sets): reading 80 MB takes longer than starting a cell. With Find it is all that a command that looks at a host has to show.
 func Check(ctx context.Context, f *os.File, cache string) (*Program, error) {
 	p := &Program{File: f, Runsc: plan.Runsc{Path: f.Name(), Platform: Systrap}}
 	key, err := identity(f)
