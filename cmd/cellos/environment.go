@@ -2,10 +2,8 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"cellos.io/cellos/evidence/keys"
 	"cellos.io/cellos/evidence/record"
@@ -49,28 +47,4 @@ func writeJSON(w io.Writer, v any) error {
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	return e.Encode(v)
-}
-
-// writeFile writes a file that cellos run then takes: for its owner alone to write. It follows no link and replaces a file as a whole.
-func writeFile(name string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".cellos-*")
-	if err == nil {
-		_, err = f.Write(content)
-		if cerr := f.Close(); err == nil {
-			err = cerr
-		}
-		if err == nil {
-			err = os.Chmod(f.Name(), 0o644)
-		}
-		if err == nil {
-			err = os.Rename(f.Name(), name)
-		}
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}
-	if err != nil {
-		return failure{exitUsage, []error{fmt.Errorf("writing %s: %w", name, err)}}
-	}
-	return nil
 }

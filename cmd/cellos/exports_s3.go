@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -66,22 +65,6 @@ func (c exportComposer) bucket(a document.Artifact, t *document.Target) (*bucket
 		p.args = append(p.args, "-roots", file)
 	}
 	return p, errors.Join(e1, e2, e3, e4, e5, e6, e7)
-}
-
-// besides finds a program that is installed with this one. What for, and what else could be done, is said when it is missing.
-func besides(name, what, or string) (string, error) {
-	self, err := os.Executable()
-	if err == nil {
-		self, err = filepath.EvalSymlinks(self)
-	}
-	if err != nil {
-		return "", err
-	}
-	p := filepath.Join(filepath.Dir(self), name)
-	if i, err := os.Stat(p); err != nil || !i.Mode().IsRegular() || i.Mode()&0o111 == 0 {
-		return "", mistake{what + " needs the program " + p, "install " + name + " beside cellos (go build ./cmd/" + name + ")" + or}
-	}
-	return p, nil
 }
 
 // export runs the program on a file.

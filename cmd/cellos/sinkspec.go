@@ -4,12 +4,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"cellos.io/cellos/document"
@@ -205,28 +202,4 @@ func readToken(file string) (secret.Value, error) {
 		return secret.Value{}, fmt.Errorf("token-file=%s: %w", file, err)
 	}
 	return secret.Take(text), nil
-}
-
-// readSmall reads a regular file of up to 1 MiB.
-func readSmall(file string) ([]byte, os.FileMode, error) {
-	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		var pe *os.PathError
-		if errors.As(err, &pe) {
-			err = pe.Err
-		}
-		return nil, 0, err
-	}
-	defer f.Close()
-	i, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, 0, err
-	case !i.Mode().IsRegular():
-		return nil, 0, errors.New("it is no regular file")
-	case i.Size() > 1<<20:
-		return nil, 0, errors.New("it is longer than 1 MiB")
-	}
-	text, err := io.ReadAll(io.LimitReader(f, 1<<20))
-	return text, i.Mode().Perm(), err
 }
