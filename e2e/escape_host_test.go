@@ -62,7 +62,7 @@ func TestEscapesToSockets(t *testing.T) {
 		tcp := listen(t, "tcp4", "127.0.0.1:0")
 		port := strconv.Itoa(tcp.Addr().(*net.TCPAddr).Port)
 		others := []listener{tcp, listen(t, "tcp6", "[::1]:"+port)}
-		name := fmt.Sprintf("cellos-escape-%d-%d", os.Getpid(), u.uid)
+		name := fmt.Sprintf("cellos-escape-%d-%d%s", os.Getpid(), u.uid, u.backend)
 		others = append(others, listen(t, "unix", "@"+name), listen(t, "unix", filepath.Join(filepath.Dir(b.dir), "socket")))
 		path := others[3].Addr().String()
 		if err := os.Chmod(path, 0o777); err != nil {

@@ -274,7 +274,7 @@ func TestADaemonEndsWithAKilledSupervisor(t *testing.T) {
 	everywhere(t, func(t *testing.T, u user) {
 		b := newBench(t, u)
 		path, write := verdictFile(t, u)
-		marker := fmt.Sprintf("outlive-%d-%d", os.Getpid(), u.uid)
+		marker := fmt.Sprintf("outlive-%d-%d%s.", os.Getpid(), u.uid, u.backend)
 		killed(t, b, []string{grant, write}, marker, "outlive", path, marker)
 		still(t, path)
 	})
@@ -286,7 +286,7 @@ func TestACellCannotBlindItsFirstProcess(t *testing.T) {
 	grant := escapes(t)
 	everywhere(t, func(t *testing.T, u user) {
 		b := newBench(t, u)
-		marker := fmt.Sprintf("alone-%d-%d", os.Getpid(), u.uid)
+		marker := fmt.Sprintf("alone-%d-%d%s.", os.Getpid(), u.uid, u.backend)
 		r := b.cell([]string{grant, "--time", "5s", "--grace", "100ms"}, inside, "-", "alone", marker)
 		if r.code == 124 {
 			t.Errorf("the command ended, and the cell did not: %s", r.err)
