@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	"golang.org/x/time/rate"
 	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 
 	"cellos.io/cellos/authority"
@@ -362,5 +364,60 @@ func TestSlowClients(t *testing.T) {
 	}
 	if n := u.Rules[0].BytesSent; n != 0 {
 		t.Errorf("%d bytes went to the server", n)
+	}
+}
+
+// A clock that somebody sets ends nothing: what is idle is measured on one that nobody sets. Reading back what was kept of it without that
+// clock would show in a difference of decades.
+func TestIdleHasItsOwnClock(t *testing.T) {
+	var f flows
+	x := &tracked{}
+	if !f.begin(x, false, 1) {
+		t.Fatal("not begun")
+	}
+	x.begun = x.begun.Add(-time.Hour)
+	if d := x.idle(); d < time.Hour || d > 2*time.Hour {
+		t.Errorf("idle for %v, want an hour", d)
+	}
+	x.touch()
+	if d := x.idle(); d < 0 || d > time.Hour/2 {
+		t.Errorf("idle for %v after a byte", d)
+	}
+	// Round takes the clock that can be set alone, as a sum over it would: the difference must come from the other.
+	if x.begun == x.begun.Round(0) {
+		t.Error("the beginning has no monotonic reading")
+	}
+}
+
+// A port of the cell can be used again soon, also where the other side ended the connection before: within the time of a SYN that is sent
+// again, and not only after the minute of TIME-WAIT.
+func TestPortsAreUsedAgain(t *testing.T) {
+	c := newCell(t, false, func(context.Context, string, netip.AddrPort) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		go func() { theirs.Write([]byte("bye")); theirs.Close() }()
+		return ours, nil
+	}, echo)
+	wait := tcpip.TCPTimeWaitTimeoutOption(time.Millisecond)
+	c.SetTransportProtocolOption(header.TCPProtocolNumber, &wait) // of the cell's own stack
+	end := time.Now().Add(patience / 2)                           // of the five; TIME-WAIT is a minute
+	for n := 0; n < 5; n++ {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		conn, err := gonet.DialTCPWithBind(ctx, c.Stack, tcpip.FullAddress{NIC: nic, Addr: toStack(cellAddr), Port: 4242},
+			tcpip.FullAddress{NIC: nic, Addr: toStack(c.at("echo.example")), Port: 7}, header.IPv4ProtocolNumber)
+		cancel()
+		again := refused(err) || err != nil && strings.Contains(err.Error(), (&tcpip.ErrPortInUse{}).String())
+		if again && time.Now().Before(end) {
+			time.Sleep(10 * time.Millisecond) // the end of the one before is not over yet
+			n--
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.SetDeadline(time.Now().Add(patience))
+		if b, err := io.ReadAll(conn); string(b) != "bye" || err != nil {
+			t.Errorf("read %q, %v", b, err)
+		}
+		conn.Close()
 	}
 }

@@ -11,11 +11,15 @@ import (
 type tracked struct {
 	net.Conn
 	udp   bool
-	last  atomic.Int64 // Unix nanoseconds of the last byte
+	begun time.Time
+	last  atomic.Int64 // nanoseconds from begun to the last byte, on the clock that nobody sets
 	abort func()
 }
 
-func (t *tracked) touch() { t.last.Store(time.Now().UnixNano()) }
+func (t *tracked) touch() { t.last.Store(int64(time.Since(t.begun))) }
+
+// idle is how long ago the last byte was.
+func (t *tracked) idle() time.Duration { return time.Since(t.begun) - time.Duration(t.last.Load()) }
 
 // flows are the connections under way.
 type flows struct {
@@ -39,8 +43,7 @@ func (f *flows) begin(t *tracked, udp bool, most int64) bool {
 	if f.all == nil {
 		f.all = map[*tracked]bool{}
 	}
-	t.udp = udp
-	t.touch()
+	t.udp, t.begun = udp, time.Now()
 	f.all[t] = true
 	n.Add(1)
 	f.peak.Store(max(f.peak.Load(), f.n.Load()+f.u.Load()))
@@ -90,10 +93,7 @@ func (g *Gate) sweep() {
 			return
 		case <-tick.C:
 		}
-		now := time.Now()
-		g.flows.close(func(t *tracked) bool {
-			return t.Conn != nil && !t.udp && now.Sub(time.Unix(0, t.last.Load())) > idleTime
-		})
+		g.flows.close(func(t *tracked) bool { return t.Conn != nil && !t.udp && t.idle() > idleTime })
 		g.journal.flush(time.Second)
 	}
 }

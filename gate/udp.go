@@ -62,7 +62,7 @@ func (g *Gate) relay(cell net.Conn, up *tracked, r *rule) {
 			n, err := src.Read(buf)
 			if err != nil {
 				// The other direction may still be alive.
-				if isTimeout(err) && time.Since(time.Unix(0, up.last.Load())) < udpIdle {
+				if isTimeout(err) && up.idle() < udpIdle {
 					continue
 				}
 				return
