@@ -33,6 +33,9 @@ guest/agent
 backend/microvm
 supervisor
 backend/contract
+cmd/cellos/internal/cli
+cmd/cellos/internal/records cmd/cellos/internal/sinks cmd/cellos/internal/filters
+cmd/cellos/internal/backends
 cmd/cellos
 `
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"cellos.io/cellos/authority"
+	"cellos.io/cellos/cmd/cellos/internal/cli"
 	"cellos.io/cellos/document"
 	"cellos.io/cellos/image"
 )
@@ -46,7 +47,7 @@ func grantFlagNames() []string {
 }
 
 // register adds the flags to a set.
-func (g *grants) register(set *flag.FlagSet, env environment) {
+func (g *grants) register(set *flag.FlagSet, env cli.Environment) {
 	asked := func(name, help string, f func(string) error) {
 		set.Func(name, help, func(v string) error { g.set = true; return f(v) })
 	}
@@ -56,7 +57,7 @@ func (g *grants) register(set *flag.FlagSet, env environment) {
 	}{{"read", &g.read}, {"write", &g.write}, {"exec", &g.exec}} {
 		asked(x.name, "", func(v string) error {
 			host, at, err := pathPair(v, env)
-			*x.list = append(*x.list, grant{"--" + x.name + " " + brief(v), host, at})
+			*x.list = append(*x.list, grant{"--" + x.name + " " + cli.Brief(v), host, at})
 			return err
 		})
 	}
@@ -65,7 +66,7 @@ func (g *grants) register(set *flag.FlagSet, env environment) {
 	asked("secret", "", func(v string) error { g.secretFlag(v); return nil })
 	size := func(name string, to **int64) {
 		asked(name, "", func(v string) error {
-			n, err := parseSize(v)
+			n, err := cli.ParseSize(v)
 			*to = &n
 			return err
 		})
@@ -87,21 +88,21 @@ func (g *grants) register(set *flag.FlagSet, env environment) {
 	count("pids", &g.limits.Processes)
 	count("nofile", &g.limits.OpenFiles)
 	asked("cpus", "", func(v string) error {
-		q, err := parseCPUs(v)
-		period := int64(cpuPeriod)
+		q, err := cli.ParseCPUs(v)
+		period := int64(cli.CPUPeriod)
 		g.limits.CPUMax = &document.CPUMax{QuotaMicros: q, PeriodMicros: &period}
 		return err
 	})
-	asked("time", "", func(v string) (err error) { g.time, err = parseTime(v); return err })
+	asked("time", "", func(v string) (err error) { g.time, err = cli.ParseTime(v); return err })
 	asked("grace", "", func(v string) error {
-		d, err := parseTime(v)
+		d, err := cli.ParseTime(v)
 		n := int64((d + time.Second - 1) / time.Second)
 		g.limits.GracefulShutdownSeconds = &n
 		return err
 	})
 	asked("seccomp", "", func(v string) error { return g.seccompFlag(v, env) })
 	asked("user", "", func(v string) error {
-		uid, gid, err := parseUser(v)
+		uid, gid, err := cli.ParseUser(v)
 		g.user = &document.User{UID: uid, GID: gid}
 		return err
 	})
@@ -123,7 +124,7 @@ func (g *grants) register(set *flag.FlagSet, env environment) {
 }
 
 // pathPair reads PATH or PATH:DEST. Relative paths are relative to where the person stands.
-func pathPair(v string, env environment) (host, at string, err error) {
+func pathPair(v string, env cli.Environment) (host, at string, err error) {
 	host, at, both := strings.Cut(v, ":")
 	if host == "" || both && at == "" {
 		return "", "", errors.New("write PATH or PATH:DEST")
@@ -132,7 +133,7 @@ func pathPair(v string, env environment) (host, at string, err error) {
 		return "", "", errors.New("the path contains ..; name the folder itself")
 	}
 	if !filepath.IsAbs(host) {
-		wd, err := env.getwd()
+		wd, err := env.Getwd()
 		if err != nil {
 			return "", "", err
 		}
@@ -168,7 +169,7 @@ func lengths(p string) error {
 }
 
 // document writes the flags as a document.
-func (g *grants) document(argv []string, env environment) (*document.Document, error) {
+func (g *grants) document(argv []string, env cli.Environment) (*document.Document, error) {
 	lifetime := adhocLifetime
 	run := &document.Run{Argv: argv, SecretDelivery: document.DeliverEnv, Terminal: g.tty, User: g.user, TimeNamespace: g.clocks}
 	if g.time > 0 {
@@ -214,10 +215,10 @@ func (g *grants) document(argv []string, env environment) (*document.Document, e
 }
 
 // workdir reads DIR or DIR:MODE; the default is where the person stands.
-func (g *grants) workdir(env environment) (dir, mode string, err error) {
+func (g *grants) workdir(env cli.Environment) (dir, mode string, err error) {
 	mode = string(authority.Overlay)
 	if g.work == "" {
-		dir, err = env.getwd()
+		dir, err = env.Getwd()
 		if err != nil {
 			return "", "", noPlace(err)
 		}
@@ -227,19 +228,19 @@ func (g *grants) workdir(env environment) (dir, mode string, err error) {
 	if i := strings.LastIndexByte(dir, ':'); i >= 0 {
 		dir, mode = dir[:i], dir[i+1:]
 		if !slices.Contains([]authority.Mode{authority.Overlay, authority.Read, authority.Write, authority.Empty}, authority.Mode(mode)) {
-			return "", "", mistake{"--workdir " + quote(brief(g.work)) + ": " + quote(mode) + " is no mode", "the modes are overlay, read, write and empty"}.at("")
+			return "", "", cli.NewMistake("--workdir "+cli.Quote(cli.Brief(g.work))+": "+cli.Quote(mode)+" is no mode", "the modes are overlay, read, write and empty").At("")
 		}
 	}
 	dir, _, err = pathPair(dir, env)
 	if err != nil {
-		return "", "", mistake{"--workdir " + quote(brief(g.work)) + ": " + err.Error(), ""}.at("")
+		return "", "", cli.NewMistake("--workdir "+cli.Quote(cli.Brief(g.work))+": "+err.Error(), "").At("")
 	}
 	return dir, mode, nil
 }
 
 // noPlace says that nobody knows where the person stands.
 func noPlace(err error) error {
-	return failure{exitRefused, []error{mistake{"finding the working directory: " + err.Error(), "change to a folder that exists, or choose one with --workdir DIR[:MODE]"}}}
+	return cli.Failure{Code: cli.ExitRefused, Errs: []error{cli.NewMistake("finding the working directory: "+err.Error(), "change to a folder that exists, or choose one with --workdir DIR[:MODE]")}}
 }
 
 func documentGrants(in []grant) (out []document.Grant) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"cellos.io/cellos/cmd/cellos/internal/cli"
 	"cellos.io/cellos/document"
 )
 
@@ -22,7 +23,7 @@ func (g *grants) check(doc *document.Document) error {
 		}
 	}
 	if doc.Spec.Run.Argv[0] == "" {
-		return failure{exitUsage, []error{errors.New("the command is empty")}}
+		return cli.Failure{Code: cli.ExitUsage, Errs: []error{errors.New("the command is empty")}}
 	}
 	c.Spec.Run = &run
 	data, err := c.JSON()
@@ -33,9 +34,9 @@ func (g *grants) check(doc *document.Document) error {
 	if !errors.As(err, &problems) {
 		return err
 	}
-	f := failure{code: exitUsage}
+	f := cli.Failure{Code: cli.ExitUsage}
 	for _, p := range problems {
-		f.errs = append(f.errs, errors.New(g.flagOf(p.Path)+": "+g.inFlags(p.Text)))
+		f.Errs = append(f.Errs, errors.New(g.flagOf(p.Path)+": "+g.inFlags(p.Text)))
 	}
 	return f
 }

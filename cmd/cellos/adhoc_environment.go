@@ -7,23 +7,24 @@ import (
 	"slices"
 	"strings"
 
+	"cellos.io/cellos/cmd/cellos/internal/cli"
 	"cellos.io/cellos/secret/broker"
 )
 
 // environmentOf reads NAME=VALUE, or NAME for the value that the caller has. Nothing else is passed on.
-func environmentOf(list []string, tty bool, env environment) (map[string]string, error) {
+func environmentOf(list []string, tty bool, env cli.Environment) (map[string]string, error) {
 	m := map[string]string{}
-	if t := env.getenv("TERM"); tty && t != "" {
+	if t := env.Getenv("TERM"); tty && t != "" {
 		m["TERM"] = t
 	}
 	for _, v := range list {
 		name, value, given := strings.Cut(v, "=")
 		if name == "" {
-			return nil, mistake{"--env " + quote(brief(v)) + ": the name is empty", "write NAME=VALUE, or NAME for the value that you have"}.at("")
+			return nil, cli.NewMistake("--env "+cli.Quote(cli.Brief(v))+": the name is empty", "write NAME=VALUE, or NAME for the value that you have").At("")
 		}
 		if !given {
-			if value, given = lookup(env.environ(), name); !given {
-				return nil, mistake{"--env " + brief(name) + ": you have no such variable", "write " + brief(name) + "=VALUE"}.at("")
+			if value, given = lookup(env.Environ(), name); !given {
+				return nil, cli.NewMistake("--env "+cli.Brief(name)+": you have no such variable", "write "+cli.Brief(name)+"=VALUE").At("")
 			}
 		}
 		m[name] = value
@@ -54,34 +55,34 @@ func (g *grants) secretFlag(v string) {
 	case name == "" || given && file == "" || strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") != "":
 		g.badSecret = "write NAME, or NAME=FILE; a name has letters, digits, dots, underscores and dashes"
 	case slices.ContainsFunc(g.secrets, func(s grantedSecret) bool { return s.name == name }):
-		g.badSecret = brief(name) + " is given twice"
+		g.badSecret = cli.Brief(name) + " is given twice"
 	}
 	g.secrets = append(g.secrets, grantedSecret{name, file})
 }
 
 // secretNames are the names for the document. That the caller has the values is said now, and not when everything else stands.
-func (g *grants) secretNames(env environment) ([]string, error) {
+func (g *grants) secretNames(env cli.Environment) ([]string, error) {
 	if g.badSecret != "" {
-		return nil, mistake{"--secret: " + g.badSecret, ""}.at("")
+		return nil, cli.NewMistake("--secret: "+g.badSecret, "").At("")
 	}
 	names := []string{}
 	for _, s := range g.secrets {
 		names = append(names, s.name)
-		shown := "--secret " + brief(s.name)
+		shown := "--secret " + cli.Brief(s.name)
 		if s.file == "" {
-			if _, have := lookup(env.environ(), s.name); !have {
-				return nil, mistake{shown + ": you have no such variable", "name a file: --secret " + brief(s.name) + "=FILE"}.at("")
+			if _, have := lookup(env.Environ(), s.name); !have {
+				return nil, cli.NewMistake(shown+": you have no such variable", "name a file: --secret "+cli.Brief(s.name)+"=FILE").At("")
 			}
 		} else if _, err := os.Lstat(s.file); errors.Is(err, fs.ErrNotExist) {
-			return nil, mistake{shown + "=…: there is no such file", "what follows = is a file: a value on the command line can be read by others"}.at("")
+			return nil, cli.NewMistake(shown+"=…: there is no such file", "what follows = is a file: a value on the command line can be read by others").At("")
 		}
 	}
 	return names, nil
 }
 
 // broker finds them.
-func (g *grants) broker(env environment) broker.Broker {
-	b := broker.Caller{Lookup: func(name string) (string, bool) { return lookup(env.environ(), name) }, Files: map[string]string{}}
+func (g *grants) broker(env cli.Environment) broker.Broker {
+	b := broker.Caller{Lookup: func(name string) (string, bool) { return lookup(env.Environ(), name) }, Files: map[string]string{}}
 	for _, s := range g.secrets {
 		if s.file != "" {
 			b.Files[s.name] = s.file

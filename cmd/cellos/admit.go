@@ -10,6 +10,8 @@ import (
 	"cellos.io/cellos/admission/authz"
 	"cellos.io/cellos/admission/pack"
 	"cellos.io/cellos/admission/token"
+	"cellos.io/cellos/cmd/cellos/internal/backends"
+	"cellos.io/cellos/cmd/cellos/internal/cli"
 	"cellos.io/cellos/document"
 	"cellos.io/cellos/document/input"
 	"cellos.io/cellos/evidence"
@@ -41,7 +43,7 @@ func configure(vars variable.Env) *configuration {
 		c.wrong(variable.CompatAllow, "%v", err)
 	}
 	c.Tags = tags
-	if without, _ := withoutManifest(c.vars); without { // half a pair is reported where it would be used
+	if without, _ := backends.WithoutManifest(c.vars); without { // half a pair is reported where it would be used
 		tags.Allow(admission.NoManifest)
 	}
 	c.primitives()
@@ -93,12 +95,12 @@ func (c *configuration) primitives() {
 		case "all", "*":
 			c.missing = append(c.missing, "unshare", "seccomp", "cgroup-v2")
 		default:
-			c.wrong(variable.ForceMissing, "%s is none of unshare, seccomp, cgroup-v2, all", quote(brief(w)))
+			c.wrong(variable.ForceMissing, "%s is none of unshare, seccomp, cgroup-v2, all", cli.Quote(cli.Brief(w)))
 		}
 	}
 	if len(c.missing) > 0 && c.profile != "portable" {
-		c.errs = append(c.errs, mistake{fmt.Sprintf("%s: the host is missing isolation primitives: %s", variable.ForceMissing, strings.Join(c.missing, ", ")),
-			"the profile portable (CELLOS_DEPLOYMENT_PROFILE=portable) runs with what the host has"})
+		c.errs = append(c.errs, cli.NewMistake(fmt.Sprintf("%s: the host is missing isolation primitives: %s", variable.ForceMissing, strings.Join(c.missing, ", ")),
+			"the profile portable (CELLOS_DEPLOYMENT_PROFILE=portable) runs with what the host has"))
 	}
 }
 
@@ -177,7 +179,7 @@ func fileErrors(n variable.Name, name string, parse func([]byte) error) (errs []
 		return []error{variable.Errorf(n, "%v", err)}
 	}
 	for _, p := range problems {
-		errs = append(errs, variable.Errorf(n, "%s", p.In(oneLine(name))))
+		errs = append(errs, variable.Errorf(n, "%s", p.In(cli.OneLine(name))))
 	}
 	return errs
 }
@@ -188,9 +190,9 @@ func (c *configuration) admit(doc *document.Document, validate bool) (admission.
 	if len(d.Refusals) == 0 {
 		return d, nil
 	}
-	f := failure{code: exitRefused}
+	f := cli.Failure{Code: cli.ExitRefused}
 	for _, r := range d.Refusals {
-		f.errs = append(f.errs, r)
+		f.Errs = append(f.Errs, r)
 	}
 	return d, f
 }

@@ -7,6 +7,8 @@ import (
 
 	"cellos.io/cellos/admission"
 	"cellos.io/cellos/authority"
+	"cellos.io/cellos/cmd/cellos/internal/cli"
+	"cellos.io/cellos/cmd/cellos/internal/sinks"
 	"cellos.io/cellos/evidence"
 	"cellos.io/cellos/supervisor"
 	"cellos.io/cellos/variable"
@@ -64,7 +66,7 @@ func (a *asked) admitted() supervisor.Admitted {
 }
 
 // refusedBy records a refusal that the documented events tell, and returns the error. A check without a run records nothing.
-func (a *asked) refusedBy(err error, d admission.Decision, validate bool, env environment, ui *console) error {
+func (a *asked) refusedBy(err error, d admission.Decision, validate bool, env cli.Environment, ui *cli.Console) error {
 	r := supervisor.Refusal{Document: a.doc, Bytes: a.data, RunID: runID(a.from.vars), Trust: a.trust(), Admitted: a.admitted()}
 	named := a.doc.Spec.Policy
 	switch {
@@ -72,7 +74,7 @@ func (a *asked) refusedBy(err error, d admission.Decision, validate bool, env en
 		return err
 	case len(d.Denials) > 0:
 		first := d.Denials[0]
-		e := evidence.AuthzRejected{Reason: first.Reason, Message: oneLine(first.Path + " " + first.Text)}
+		e := evidence.AuthzRejected{Reason: first.Reason, Message: cli.OneLine(first.Path + " " + first.Text)}
 		if c := a.doc.Spec.Correlation; c != nil && c.TenantID != nil {
 			e.TenantID = *c.TenantID
 		}
@@ -86,14 +88,14 @@ func (a *asked) refusedBy(err error, d admission.Decision, validate bool, env en
 	case len(d.Violations) > 0:
 		var e evidence.PolicyRejected
 		for _, v := range d.Violations {
-			e.Violations = append(e.Violations, evidence.Violation{Rule: v.Rule, Message: oneLine(v.Path + " " + v.Message)})
+			e.Violations = append(e.Violations, evidence.Violation{Rule: v.Rule, Message: cli.OneLine(v.Path + " " + v.Message)})
 		}
 		if named != nil {
 			e.PolicyPackID, e.PolicyPackVersion = named.PackID, named.PackVersion
 		}
 		r.Closing = e
 	case d.OnlyLeases:
-		r.Reason = oneLine("runtime leased broker prepare: " + err.Error())
+		r.Reason = cli.OneLine("runtime leased broker prepare: " + err.Error())
 	case a.from.keyset != nil && !a.from.quiet && len(a.from.errs) > 0 && a.from.keyset.Type() == evidence.TypeKeysetVerificationFailed:
 		r.Closing, r.Admitted.Before = a.from.keyset, nil
 	default:
@@ -103,18 +105,18 @@ func (a *asked) refusedBy(err error, d admission.Decision, validate bool, env en
 }
 
 // recordRefusal writes the chain of a refusal to the places that a run would have written to.
-func (a *asked) recordRefusal(r supervisor.Refusal, env environment, ui *console) (err error) {
-	if r.State, err = stateDir(env); err != nil {
+func (a *asked) recordRefusal(r supervisor.Refusal, env cli.Environment, ui *cli.Console) (err error) {
+	if r.State, err = cli.StateDir(env); err != nil {
 		return err
 	}
-	if r.Signer, err = a.signing.signer(env, ui); err != nil {
+	if r.Signer, err = a.signing.Signer(env, ui); err != nil {
 		return err
 	}
-	out, err := a.leaving.open(a.doc, r.RunID, env, ui)
+	out, err := a.leaving.Open(a.doc, r.RunID, env, ui)
 	if err != nil {
 		return err
 	}
-	r.Outputs, r.Redact, r.Wrap = out.outputs, out.redact, out.wrap
+	r.Outputs, r.Redact, r.Wrap = out.Outputs, out.Redact, out.Wrap
 	return r.Record()
 }
 
@@ -136,11 +138,11 @@ func (c *configuration) isolation() {
 		case "mnt", "mount", "ns":
 			c.unshare.mnt = true
 		default:
-			c.wrong(variable.SubprocessUnshare, "%s is none of 1, default, pid, ipc, net, uts, mnt", quote(brief(w)))
+			c.wrong(variable.SubprocessUnshare, "%s is none of 1, default, pid, ipc, net, uts, mnt", cli.Quote(cli.Brief(w)))
 		}
 	}
-	if _, _, err := operatorFilter(environment{vars: c.vars}); err != nil {
-		c.errs = append(c.errs, split(err)...)
+	if _, _, err := operatorFilter(cli.Environment{Vars: c.vars}); err != nil {
+		c.errs = append(c.errs, cli.Split(err)...)
 	}
 }
 
@@ -155,8 +157,8 @@ func (c *configuration) narrow(auth *authority.Authority, d admission.Decision) 
 }
 
 // validated prints what a run would use.
-func (a *asked) validated(env environment) error {
-	vars := env.vars
+func (a *asked) validated(env cli.Environment) error {
+	vars := env.Vars
 	id := runID(vars)
 	if !vars.Set(variable.RunID) {
 		id = "validate"
@@ -185,10 +187,10 @@ func (a *asked) validated(env environment) error {
 		}
 	}
 	digest := evidence.DocumentDigest(a.data)
-	return writeJSON(env.out, map[string]any{
+	return cli.WriteJSON(env.Out, map[string]any{
 		"authorityKeysConfigured": vars.Line(variable.Line(variable.AuthorityKeysPath)) != "",
 		"deploymentProfile":       profile,
-		"eventSink":               map[string]any{"jsonlMirrorEnabled": vars.Set(variable.JSONLEvents), "primary": primary, "subject": subject(vars, a.doc, id)},
+		"eventSink":               map[string]any{"jsonlMirrorEnabled": vars.Set(variable.JSONLEvents), "primary": primary, "subject": sinks.Subject(vars, a.doc, id)},
 		"export":                  map[string]any{"defaultSink": export, "namedTargets": targets},
 		"hostBackend":             or(backend, "proprietary"),
 		"mode":                    "validate",

@@ -3,6 +3,12 @@ package main
 import (
 	"io"
 	"slices"
+
+	"cellos.io/cellos/cmd/cellos/internal/backends"
+	"cellos.io/cellos/cmd/cellos/internal/cli"
+	"cellos.io/cellos/cmd/cellos/internal/filters"
+	"cellos.io/cellos/cmd/cellos/internal/records"
+	"cellos.io/cellos/cmd/cellos/internal/sinks"
 )
 
 // A command of the command line. The completion scripts are made from this table.
@@ -13,26 +19,26 @@ type command struct {
 	words       []string // what may follow the name, for completion
 	flags       []string // names, for completion
 	files       bool     // takes file names
-	run         func(args []string, env environment, ui *console) error
+	run         func(args []string, env cli.Environment, ui *cli.Console) error
 }
 
 func commands() []command {
 	grants := grantFlagNames()
 	return []command{
-		{name: "run", does: "run a command in a cell", usage: runUsage, flags: slices.Concat(grants, runFlagNames, sinkFlagNames, signerFlagNames), files: true, run: runCommand},
+		{name: "run", does: "run a command in a cell", usage: runUsage, flags: slices.Concat(grants, runFlagNames, sinks.SinkFlagNames, records.SignerFlagNames), files: true, run: runCommand},
 		{name: "explain", does: "say what a command could do, and how that is enforced", usage: explainUsage, flags: append(grants, "--json", "--steps"), files: true, run: explainCommand},
 		{name: "validate", does: "check a document", usage: validateUsage, flags: []string{"--json"}, files: true, run: validateCommand},
 		{name: "schema", does: "print the JSON Schema of documents or events", usage: schemaUsage, flags: []string{"--events"}, run: schemaCommand},
-		{name: "image", does: "the images that virtual machines boot from", usage: imageUsage, flags: []string{"--json", "--all"}, files: true, run: imageCommand},
-		{name: "runs", does: "list recorded runs", usage: runsUsage, flags: append([]string{"--json", "--clean", "--recover"}, signerFlagNames...), run: runsCommand},
-		{name: "show", does: "show a recorded run", usage: showUsage, flags: []string{"--json", "--html", "--output", "--key", "--events", "--document", "--plan"}, files: true, run: showCommand},
-		{name: "diff", does: "compare two recorded runs", usage: diffUsage, flags: []string{"--json", "--key"}, files: true, run: diffCommand},
-		{name: "verify", does: "check the evidence of a run", usage: verifyUsage, flags: []string{"--key", "--require", "--run", "--count", "--head", "--json"}, files: true, run: verifyCommand},
-		{name: "attest", does: "make a signed in-toto statement about a run's files", usage: attestUsage,
-			flags: append([]string{"--predicate", "--builder", "--failed", "--statement", "--output", "--key"}, signerFlagNames...), files: true, run: attestCommand},
-		{name: "events", does: "list and send again what a sink did not take", usage: eventsUsage, flags: []string{"--to"}, files: true, run: eventsCommand},
-		{name: "keys", does: "the keys that sign evidence", usage: keysUsage, flags: []string{"--json", "--format"}, run: keysCommand},
-		{name: "seccomp", does: "filters of system calls: show, check, compare, compile, learn", usage: seccompUsage, words: seccompWords, flags: seccompFlagNames, files: true, run: seccompOrLearn},
+		{name: "image", does: "the images that virtual machines boot from", usage: backends.ImageUsage, flags: []string{"--json", "--all"}, files: true, run: backends.Image},
+		{name: "runs", does: "list recorded runs", usage: records.RunsUsage, flags: append([]string{"--json", "--clean", "--recover"}, records.SignerFlagNames...), run: records.Runs},
+		{name: "show", does: "show a recorded run", usage: records.ShowUsage, flags: []string{"--json", "--html", "--output", "--key", "--events", "--document", "--plan"}, files: true, run: records.Show},
+		{name: "diff", does: "compare two recorded runs", usage: records.DiffUsage, flags: []string{"--json", "--key"}, files: true, run: records.Diff},
+		{name: "verify", does: "check the evidence of a run", usage: records.VerifyUsage, flags: []string{"--key", "--require", "--run", "--count", "--head", "--json"}, files: true, run: records.Verify},
+		{name: "attest", does: "make a signed in-toto statement about a run's files", usage: records.AttestUsage,
+			flags: append([]string{"--predicate", "--builder", "--failed", "--statement", "--output", "--key"}, records.SignerFlagNames...), files: true, run: records.Attest},
+		{name: "events", does: "list and send again what a sink did not take", usage: sinks.EventsUsage, flags: []string{"--to"}, files: true, run: sinks.Events},
+		{name: "keys", does: "the keys that sign evidence", usage: records.KeysUsage, flags: []string{"--json", "--format"}, run: records.Keys},
+		{name: "seccomp", does: "filters of system calls: show, check, compare, compile, learn", usage: filters.Usage, words: filters.Words, flags: filters.FlagNames, files: true, run: seccompOrLearn},
 		{name: "secret", does: "in a cell: print a secret", usage: secretUsage, run: secretCommand},
 		{name: "supervise", does: "behave as cellos-supervisor", usage: superviseUsage, flags: []string{"--validate", "--version"}, files: true, run: supervise},
 		{name: "env", does: "the environment variables that are read", usage: envUsage, flags: []string{"--json"}, run: envCommand},
@@ -70,7 +76,7 @@ exit status: the command's own; 2 a mistake in a document or on the command line
 teardown failed; 124 time limit; 125 refused, nothing ran; 126 not executable; 127 not found; 128+n ended by signal n.
 `
 
-func helpCommand(args []string, env environment, _ *console) error {
+func helpCommand(args []string, env cli.Environment, _ *cli.Console) error {
 	text := usage
 	if len(args) > 0 {
 		text = ""
@@ -80,9 +86,9 @@ func helpCommand(args []string, env environment, _ *console) error {
 			}
 		}
 		if text == "" {
-			return mistake{"unknown command " + quote(args[0]), "cellos help lists the commands"}.at("help")
+			return cli.NewMistake("unknown command "+cli.Quote(args[0]), "cellos help lists the commands").At("help")
 		}
 	}
-	_, err := io.WriteString(env.out, text)
+	_, err := io.WriteString(env.Out, text)
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"text/tabwriter"
 
+	"cellos.io/cellos/cmd/cellos/internal/cli"
 	"cellos.io/cellos/variable"
 )
 
@@ -16,21 +17,21 @@ Lists the environment variables that are read, by whom and what for, with a star
 are secrets. The page docs/variables.md is the same list, and says how each kind is read.
 `
 
-func envCommand(args []string, env environment, ui *console) error {
+func envCommand(args []string, env cli.Environment, ui *cli.Console) error {
 	set := flag.NewFlagSet("env", flag.ContinueOnError)
 	asJSON := set.Bool("json", false, "")
-	rest, _, err := parse(set, args)
+	rest, _, err := cli.Parse(set, args)
 	if errors.Is(err, flag.ErrHelp) {
-		_, err := io.WriteString(env.out, envUsage)
+		_, err := io.WriteString(env.Out, envUsage)
 		return err
 	}
 	if err == nil && len(rest) > 0 {
-		err = errors.New("unexpected argument " + quote(rest[0]))
+		err = errors.New("unexpected argument " + cli.Quote(rest[0]))
 	}
 	if err != nil {
-		return mistake{err.Error(), "cellos help env"}.at("env")
+		return cli.NewMistake(err.Error(), "cellos help env").At("env")
 	}
-	isSet := func(r variable.Row) bool { _, set := env.vars.Lookup(r.Name); return set }
+	isSet := func(r variable.Row) bool { _, set := env.Vars.Lookup(r.Name); return set }
 	if *asJSON {
 		type line struct {
 			Name    string   `json:"name"`
@@ -54,9 +55,9 @@ func envCommand(args []string, env environment, ui *console) error {
 				list = append(list, line{r.Name, g.Title, r.Kind, r.Words, r.Scoped, r.Default, r.Reader, r.Help, use, isSet(r)})
 			}
 		}
-		return writeJSON(env.out, list)
+		return cli.WriteJSON(env.Out, list)
 	}
-	w := tabwriter.NewWriter(env.out, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
 	for i, g := range variable.Groups() {
 		if i > 0 {
 			fmt.Fprintln(w)

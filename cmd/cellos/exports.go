@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"cellos.io/cellos/cmd/cellos/internal/cli"
 	"cellos.io/cellos/document"
 	"cellos.io/cellos/export"
 	"cellos.io/cellos/export/local"
@@ -54,7 +55,7 @@ func (x *runExports) Export(ctx context.Context, artifact int, f fs.File) (super
 
 // exports composes the sinks of a document's artifacts; nil if it has none. An artifact that has nowhere to go is refused, and so are two
 // that would go to one place.
-func exports(doc *document.Document, durable bool, env environment) (*runExports, error) {
+func exports(doc *document.Document, durable bool, env cli.Environment) (*runExports, error) {
 	e := doc.Spec.Export
 	if e == nil || len(e.Artifacts) == 0 {
 		return nil, nil
@@ -67,27 +68,27 @@ func exports(doc *document.Document, durable bool, env environment) (*runExports
 		from := fmt.Sprintf("spec.export.artifacts[%d]", i)
 		part, place, err := c.part(a, targetOf(e, a))
 		if err != nil {
-			for _, err := range split(err) {
+			for _, err := range cli.Split(err) {
 				errs = append(errs, inExport(from, err))
 			}
 			continue
 		}
 		if other, ok := taken[place]; ok {
-			errs = append(errs, mistake{fmt.Sprintf("%s: it would overwrite %s: both go to one place", from, other), "use {artifact_name} in the URL, or one target for each"})
+			errs = append(errs, cli.NewMistake(fmt.Sprintf("%s: it would overwrite %s: both go to one place", from, other), "use {artifact_name} in the URL, or one target for each"))
 		}
 		taken[place] = from
 		x.parts = append(x.parts, part)
 	}
 	if len(errs) > 0 {
-		return nil, failure{exitRefused, errs}
+		return nil, cli.Failure{Code: cli.ExitRefused, Errs: errs}
 	}
 	return x, nil
 }
 
 func inExport(from string, err error) error {
-	var m mistake
+	var m cli.Mistake
 	if errors.As(err, &m) {
-		return m.about(from)
+		return m.About(from)
 	}
 	return fmt.Errorf("%s: %w", from, err)
 }
@@ -104,7 +105,7 @@ func targetOf(e *document.Export, a document.Artifact) *document.Target {
 
 // An exportComposer reads the variables of exports.
 type exportComposer struct {
-	env     environment
+	env     cli.Environment
 	cell    string
 	durable bool
 }
@@ -127,8 +128,8 @@ func (c exportComposer) part(a document.Artifact, t *document.Target) (p exportP
 		}
 	case t != nil || base != "":
 		kind = document.TargetHTTP
-	case c.env.vars.Set(variable.ExportDir):
-		dir := c.env.vars.Raw(string(variable.ExportDir))
+	case c.env.Vars.Set(variable.ExportDir):
+		dir := c.env.Vars.Raw(string(variable.ExportDir))
 		if dir == "" {
 			return p, "", variable.Errorf(variable.ExportDir, "it is empty")
 		}
@@ -174,8 +175,8 @@ func (c exportComposer) client(s *web.Sink, kind, target string) error {
 	}
 	n, e1 := c.number(attempts, target, 1, 1)
 	ms, e2 := c.number(backoff, target, 0, 0)
-	connectTime, e3 := c.env.vars.Millis(connect)
-	totalTime, e4 := c.env.vars.Millis(total)
+	connectTime, e3 := c.env.Vars.Millis(connect)
+	totalTime, e4 := c.env.Vars.Millis(total)
 	pool, e5 := roots(c.env)
 	s.Attempts, s.Backoff = n, time.Duration(ms)*time.Millisecond
 	s.Client = outbound.Client(outbound.Config{Connect: connectTime, Total: totalTime, Roots: pool})
@@ -184,7 +185,7 @@ func (c exportComposer) client(s *web.Sink, kind, target string) error {
 
 func (c exportComposer) nowhere(artifact string, t *document.Target) error {
 	if t == nil {
-		return mistake{fmt.Sprintf("export requested for artifact %q but no export sink is configured", artifact), "set CELLOS_EXPORT_DIR or CELLOS_EXPORT_HTTP_BASE_URL"}
+		return cli.NewMistake(fmt.Sprintf("export requested for artifact %q but no export sink is configured", artifact), "set CELLOS_EXPORT_DIR or CELLOS_EXPORT_HTTP_BASE_URL")
 	}
 	name := string(variable.ExportHTTPBaseURL)
 	if t.Kind == document.TargetS3 {
@@ -194,7 +195,7 @@ func (c exportComposer) nowhere(artifact string, t *document.Target) error {
 	if t.Kind == document.TargetS3 {
 		hint += ", or credentials of AWS: AWS_ACCESS_KEY_ID, AWS_PROFILE, …"
 	}
-	return mistake{fmt.Sprintf("export requested for artifact %q but no export sink is configured for the target %s", artifact, t.Name), hint}
+	return cli.NewMistake(fmt.Sprintf("export requested for artifact %q but no export sink is configured for the target %s", artifact, t.Name), hint)
 }
 
 // objectName names an object as its receipt does.
@@ -222,19 +223,19 @@ func scope(target string) string {
 // scoped reads a variable for a target: NAME__TARGET, else NAME. Blank counts as not set.
 func (c exportComposer) scoped(n variable.Line, target string) string {
 	if target != "" {
-		if v, _ := c.env.vars.Lookup(string(n) + "__" + scope(target)); strings.TrimSpace(v) != "" {
+		if v, _ := c.env.Vars.Lookup(string(n) + "__" + scope(target)); strings.TrimSpace(v) != "" {
 			return strings.TrimSpace(v)
 		}
 	}
-	return c.env.vars.Line(n)
+	return c.env.Vars.Line(n)
 }
 
 // number reads a number for a target. No blanks are allowed in it.
 func (c exportComposer) number(n variable.Number, target string, least, standard int) (int, error) {
 	name := string(n)
-	v, _ := c.env.vars.Lookup(name)
+	v, _ := c.env.Vars.Lookup(name)
 	if target != "" {
-		if s, ok := c.env.vars.Lookup(name + "__" + scope(target)); ok && s != "" {
+		if s, ok := c.env.Vars.Lookup(name + "__" + scope(target)); ok && s != "" {
 			name, v = name+"__"+scope(target), s
 		}
 	}
@@ -244,7 +245,7 @@ func (c exportComposer) number(n variable.Number, target string, least, standard
 	i, err := strconv.Atoi(v)
 	switch {
 	case err != nil || strings.HasPrefix(v, "+"):
-		return 0, fmt.Errorf("%s: %s is not a whole number", name, quote(v))
+		return 0, fmt.Errorf("%s: %s is not a whole number", name, cli.Quote(v))
 	case i < least:
 		return 0, fmt.Errorf("%s must be >= %d", name, least)
 	case i > 1<<31:

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"cellos.io/cellos/cmd/cellos/internal/cli"
 	"cellos.io/cellos/document"
 	"cellos.io/cellos/supervisor"
 	"cellos.io/cellos/variable"
@@ -30,7 +31,7 @@ type bucketProgram struct {
 // credentials reports whether somebody configured credentials of AWS. That a machine has a role is not taken for that: nobody asked it.
 func (c exportComposer) credentials() bool {
 	for _, n := range variable.AWSCredentials() {
-		if c.env.vars.Text(n) != "" {
+		if c.env.Vars.Text(n) != "" {
 			return true
 		}
 	}
@@ -39,7 +40,7 @@ func (c exportComposer) credentials() bool {
 
 // bucket composes how an artifact goes to the bucket itself.
 func (c exportComposer) bucket(a document.Artifact, t *document.Target) (*bucketProgram, error) {
-	vars := c.env.vars
+	vars := c.env.Vars
 	n, e1 := c.number(variable.ExportS3MaxAttempts, t.Name, 1, 1)
 	ms, e2 := c.number(variable.ExportS3RetryBackoff, t.Name, 0, 0)
 	connect, e3 := vars.Millis(variable.ExportS3ConnectTimeout)
@@ -54,7 +55,7 @@ func (c exportComposer) bucket(a document.Artifact, t *document.Target) (*bucket
 	if u, err := url.Parse(endpoint); endpoint != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "") {
 		e6 = errors.New("AWS_ENDPOINT_URL is no http or https URL without a path")
 	}
-	program, e7 := besides("cellos-s3", "exporting to a bucket", ", or use a presigned URL")
+	program, e7 := cli.Besides("cellos-s3", "exporting to a bucket", ", or use a presigned URL")
 	p := &bucketProgram{path: program, args: []string{"-bucket", t.Bucket, "-key", strings.TrimPrefix(objectName(t, a.Name), "s3://"+t.Bucket+"/"),
 		"-region", cmp.Or(region, vars.Text(variable.AWSRegion), vars.Text(variable.AWSDefaultRegion)), "-endpoint", endpoint,
 		"-attempts", strconv.Itoa(n), "-backoff", (time.Duration(ms) * time.Millisecond).String(), "-connect", connect.String(), "-answer", answer.String()}}
@@ -83,7 +84,7 @@ func (p *bucketProgram) export(ctx context.Context, f fs.File) (supervisor.Expor
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && errs.Len() > 0 {
-		return supervisor.Exported{}, errors.New(oneLine(strings.TrimSpace(errs.String())))
+		return supervisor.Exported{}, errors.New(cli.OneLine(strings.TrimSpace(errs.String())))
 	}
 	if err != nil {
 		return supervisor.Exported{}, fmt.Errorf("running %s: %w", p.path, err)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"cellos.io/cellos/authority"
+	"cellos.io/cellos/cmd/cellos/internal/cli"
 	"cellos.io/cellos/document"
 	"cellos.io/cellos/seccomp"
 	"cellos.io/cellos/seccomp/policyfile"
@@ -22,7 +23,7 @@ const fromDocument = "spec.run.seccomp.file"
 
 // filters reads the filters that narrow the profile: the document's file, and what the operator's variables ask for. The notes are
 // what the person should know about them.
-func (a *asked) filters(env environment) (list []authority.Filter, notes []string, err error) {
+func (a *asked) filters(env cli.Environment) (list []authority.Filter, notes []string, err error) {
 	if run := a.doc.Spec.Run; run != nil && run.Seccomp != nil && run.Seccomp.File != nil {
 		f, more, err := documentFilter(run.Seccomp)
 		if err != nil {
@@ -32,7 +33,7 @@ func (a *asked) filters(env environment) (list []authority.Filter, notes []strin
 	}
 	f, more, err := operatorFilter(env)
 	if err != nil {
-		return nil, nil, failure{exitRefused, []error{err}}
+		return nil, nil, cli.Failure{Code: cli.ExitRefused, Errs: []error{err}}
 	}
 	if f != nil {
 		list = append(list, *f)
@@ -45,9 +46,9 @@ func (a *asked) badFilter(from string, err error) error {
 	if a.name == "" {
 		from = a.grants.flagOf(from)
 	}
-	f := failure{code: exitUsage}
-	for _, e := range split(err) {
-		f.errs = append(f.errs, errors.New(from+": "+e.Error()))
+	f := cli.Failure{Code: cli.ExitUsage}
+	for _, e := range cli.Split(err) {
+		f.Errs = append(f.Errs, errors.New(from+": "+e.Error()))
 	}
 	return f
 }
@@ -74,17 +75,17 @@ func documentFilter(s *document.Seccomp) (authority.Filter, []string, error) {
 // prefixed puts a file's name before each of the errors joined in err.
 func prefixed(file string, err error) error {
 	var errs []error
-	for _, e := range split(err) {
+	for _, e := range cli.Split(err) {
 		errs = append(errs, fmt.Errorf("%s: %w", file, e))
 	}
 	return errors.Join(errs...)
 }
 
 // operatorFilter reads the two variables; nil if they ask for no filter.
-func operatorFilter(env environment) (*authority.Filter, []string, error) {
+func operatorFilter(env cli.Environment) (*authority.Filter, []string, error) {
 	var e seccomp.Env
-	e.Profile = seccomp.Variable{Value: env.vars.Text(variable.SubprocessSeccomp), Set: env.vars.Set(variable.SubprocessSeccomp)}
-	e.Path.Value, e.Path.Set = env.vars.Path(variable.SeccompBPFPath)
+	e.Profile = seccomp.Variable{Value: env.Vars.Text(variable.SubprocessSeccomp), Set: env.Vars.Set(variable.SubprocessSeccomp)}
+	e.Path.Value, e.Path.Set = env.Vars.Path(variable.SeccompBPFPath)
 	if !e.Profile.Set && !e.Path.Set {
 		return nil, nil, nil
 	}
@@ -108,7 +109,7 @@ func operatorFilter(env environment) (*authority.Filter, []string, error) {
 }
 
 // seccompFlag reads one value of --seccomp: a profile, or the file of a policy or a program. Both may be given, each once.
-func (g *grants) seccompFlag(v string, env environment) error {
+func (g *grants) seccompFlag(v string, env cli.Environment) error {
 	_, unknown := seccomp.Profile(v)
 	_, missing := os.Lstat(v)
 	switch {
@@ -121,7 +122,7 @@ func (g *grants) seccompFlag(v string, env environment) error {
 		return fmt.Errorf("neither a profile nor a file: profiles are %s, with +net-none or +debug added", strings.Join(seccomp.Profiles(), ", "))
 	}
 	if !filepath.IsAbs(v) {
-		wd, err := env.getwd()
+		wd, err := env.Getwd()
 		if err != nil {
 			return err
 		}

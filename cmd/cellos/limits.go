@@ -7,13 +7,14 @@ import (
 
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/cgroup"
+	"cellos.io/cellos/cmd/cellos/internal/cli"
 	"cellos.io/cellos/plan"
 	"cellos.io/cellos/variable"
 )
 
 // groups looks where control groups can be made, if this run needs one. CELLOS_CGROUP_PARENT names the place.
-func groups(auth *authority.Authority, env environment) (plan.Cgroups, error) {
-	asked := env.vars.Line(variable.CgroupParent)
+func groups(auth *authority.Authority, env cli.Environment) (plan.Cgroups, error) {
+	asked := env.Vars.Line(variable.CgroupParent)
 	if asked == "" && !plan.WantsCgroup(auth) {
 		return plan.Cgroups{}, nil
 	}
@@ -32,13 +33,13 @@ func readLimits(vars variable.Env) (l operatorLimits, errs []error) {
 	if v := vars.Line(variable.CgroupMemoryMax); v != "" && v != "max" {
 		n, ok := kernelSize(v)
 		if l.memory = n; !ok {
-			errs = append(errs, variable.Errorf(variable.CgroupMemoryMax, "%s is neither max nor bytes, with K, M or G", quote(v)))
+			errs = append(errs, variable.Errorf(variable.CgroupMemoryMax, "%s is neither max nor bytes, with K, M or G", cli.Quote(v)))
 		}
 	}
 	if v := vars.Line(variable.CgroupCPUMax); v != "" {
 		cpu, ok := kernelCPU(v)
 		if l.cpu = cpu; !ok {
-			errs = append(errs, variable.Errorf(variable.CgroupCPUMax, "%s is neither max nor a quota and a period in microseconds, from 1000 and from 1000 to 1000000", quote(v)))
+			errs = append(errs, variable.Errorf(variable.CgroupCPUMax, "%s is neither max nor a quota and a period in microseconds, from 1000 and from 1000 to 1000000", cli.Quote(v)))
 		}
 	}
 	n, _, err := vars.Int(variable.RunTimeoutMs)
@@ -63,7 +64,7 @@ func kernelSize(v string) (uint64, bool) {
 // periods from 1 ms to 1 s (kernel/sched/core.c: tg_set_cfs_bandwidth).
 func kernelCPU(v string) (authority.CPU, bool) {
 	f := strings.Fields(v)
-	period := uint64(cpuPeriod)
+	period := uint64(cli.CPUPeriod)
 	var err error
 	if len(f) == 2 {
 		period, err = strconv.ParseUint(f[1], 10, 64)

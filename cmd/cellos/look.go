@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 
+	"cellos.io/cellos/cmd/cellos/internal/backends"
+	"cellos.io/cellos/cmd/cellos/internal/cli"
 	"cellos.io/cellos/document"
 	"cellos.io/cellos/evidence/schema"
 )
@@ -21,21 +23,21 @@ starts. Nothing runs. The flags are those of cellos run, and:
   --json     print all of it for programs
 `
 
-func explainCommand(args []string, env environment, ui *console) error {
+func explainCommand(args []string, env cli.Environment, ui *cli.Console) error {
 	var g grants
 	var file, backend string
 	var asJSON, steps bool
 	set := newFlags("explain", &g, &file, env)
 	set.BoolVar(&asJSON, "json", false, "")
 	set.BoolVar(&steps, "steps", false, "")
-	set.Func("backend", "", backendFlag(&backend))
-	rest, dashed, err := parse(set, args)
+	set.Func("backend", "", backends.Flag(&backend))
+	rest, dashed, err := cli.Parse(set, args)
 	if errors.Is(err, flag.ErrHelp) {
-		_, err := io.WriteString(env.out, explainUsage)
+		_, err := io.WriteString(env.Out, explainUsage)
 		return err
 	}
 	if err != nil {
-		return mistake{err.Error(), "cellos help explain"}.at("explain")
+		return cli.NewMistake(err.Error(), "cellos help explain").At("explain")
 	}
 	a, err := readAsked("explain", &g, file, rest, dashed, env)
 	if err != nil {
@@ -43,23 +45,23 @@ func explainCommand(args []string, env environment, ui *console) error {
 	}
 	defer a.close()
 	a.backend = backend
-	to, err := choose(a.backend, env)
+	to, err := backends.Choose(a.backend, env)
 	if err != nil {
-		return refusal(err)
+		return cli.Refusal(err)
 	}
 	_, p, err := a.planned(env, to)
 	for _, n := range a.notes {
-		ui.note(n)
+		ui.Note(n)
 	}
 	switch {
 	case err != nil:
 		return err
 	case asJSON:
-		return writeJSON(env.out, p.Report())
+		return cli.WriteJSON(env.Out, p.Report())
 	case steps:
-		_, err = env.out.Write(p.Text())
+		_, err = env.Out.Write(p.Text())
 	default:
-		_, err = io.WriteString(env.out, p.Words())
+		_, err = io.WriteString(env.Out, p.Words())
 	}
 	return err
 }
@@ -70,19 +72,19 @@ Checks a document (JSON, or YAML if its name says so; - is standard input) and r
 its line and its path. Exit status 0 if it is good, 2 if not. Whether this host can enforce it is what explain tells.
 `
 
-func validateCommand(args []string, env environment, ui *console) error {
+func validateCommand(args []string, env cli.Environment, ui *cli.Console) error {
 	set := flag.NewFlagSet("validate", flag.ContinueOnError)
 	asJSON := set.Bool("json", false, "")
-	rest, dashed, err := parse(set, args)
+	rest, dashed, err := cli.Parse(set, args)
 	if errors.Is(err, flag.ErrHelp) {
-		_, err := io.WriteString(env.out, validateUsage)
+		_, err := io.WriteString(env.Out, validateUsage)
 		return err
 	}
 	if err == nil && (dashed || len(rest) != 1) {
 		err = errors.New("one document is required")
 	}
 	if err != nil {
-		return mistake{err.Error(), "cellos help validate"}.at("validate")
+		return cli.NewMistake(err.Error(), "cellos help validate").At("validate")
 	}
 	doc, _, err := readDocument(rest[0], env)
 	if err != nil {
@@ -92,26 +94,26 @@ func validateCommand(args []string, env environment, ui *console) error {
 		return err
 	}
 	if *asJSON {
-		return writeJSON(env.out, map[string]any{"valid": true, "id": doc.Spec.ID, "specDigest": doc.CanonicalDigest(), "problems": []string{}})
+		return cli.WriteJSON(env.Out, map[string]any{"valid": true, "id": doc.Spec.ID, "specDigest": doc.CanonicalDigest(), "problems": []string{}})
 	}
-	_, err = fmt.Fprintf(env.out, "%s: valid, %s\n", oneLine(rest[0]), doc.CanonicalDigest())
+	_, err = fmt.Fprintf(env.Out, "%s: valid, %s\n", cli.OneLine(rest[0]), doc.CanonicalDigest())
 	return err
 }
 
-func reportProblems(env environment, err error) error {
-	var f failure
+func reportProblems(env cli.Environment, err error) error {
+	var f cli.Failure
 	list := []string{}
 	if errors.As(err, &f) {
-		for _, e := range f.errs {
+		for _, e := range f.Errs {
 			list = append(list, e.Error())
 		}
 	} else {
 		list = append(list, err.Error())
 	}
-	if err := writeJSON(env.out, map[string]any{"valid": false, "problems": list}); err != nil {
+	if err := cli.WriteJSON(env.Out, map[string]any{"valid": false, "problems": list}); err != nil {
 		return err
 	}
-	return status(exitUsage)
+	return cli.Status(cli.ExitUsage)
 }
 
 const schemaUsage = `usage: cellos schema [--events]
@@ -121,24 +123,24 @@ Prints the JSON Schema (draft 2020-12) of documents. Rules that a schema cannot 
   --events   print the schema of the events of a run instead, every type
 `
 
-func schemaCommand(args []string, env environment, ui *console) error {
+func schemaCommand(args []string, env cli.Environment, ui *cli.Console) error {
 	set := flag.NewFlagSet("schema", flag.ContinueOnError)
 	events := set.Bool("events", false, "")
-	rest, _, err := parse(set, args)
+	rest, _, err := cli.Parse(set, args)
 	if errors.Is(err, flag.ErrHelp) {
-		_, err := io.WriteString(env.out, schemaUsage)
+		_, err := io.WriteString(env.Out, schemaUsage)
 		return err
 	}
 	if err == nil && len(rest) > 0 {
-		err = errors.New("unexpected argument " + quote(rest[0]))
+		err = errors.New("unexpected argument " + cli.Quote(rest[0]))
 	}
 	if err != nil {
-		return mistake{err.Error(), "cellos help schema"}.at("schema")
+		return cli.NewMistake(err.Error(), "cellos help schema").At("schema")
 	}
 	text := document.Schema
 	if *events {
 		text = schema.Events
 	}
-	_, err = env.out.Write(text())
+	_, err = env.Out.Write(text())
 	return err
 }

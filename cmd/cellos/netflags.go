@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"cellos.io/cellos/cmd/cellos/internal/cli"
 	"cellos.io/cellos/document"
 )
 
@@ -48,7 +49,7 @@ func (n *netAsked) net(v string) error {
 	if err != nil {
 		return err
 	}
-	n.rules, n.flags = append(n.rules, r), append(n.flags, "--net "+brief(v))
+	n.rules, n.flags = append(n.rules, r), append(n.flags, "--net "+cli.Brief(v))
 	return n.consistent()
 }
 
@@ -74,7 +75,7 @@ func parseRule(v string) (document.EgressRule, error) {
 		host, port = rest[:i], rest[i+1:]
 		n, err := strconv.ParseUint(port, 10, 16)
 		if err != nil || n == 0 || port[0] == '0' {
-			return r, fmt.Errorf("%q is no port from 1 to 65535", brief(port))
+			return r, fmt.Errorf("%q is no port from 1 to 65535", cli.Brief(port))
 		}
 		r.Port = uint16(n)
 	}

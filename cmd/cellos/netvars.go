@@ -10,6 +10,7 @@ import (
 
 	"cellos.io/cellos/admission"
 	"cellos.io/cellos/authority"
+	"cellos.io/cellos/cmd/cellos/internal/cli"
 	"cellos.io/cellos/document"
 	"cellos.io/cellos/evidence"
 	"cellos.io/cellos/gate/wire"
@@ -66,7 +67,7 @@ func upstream(vars variable.Env, resolvers []authority.Resolver) ([]wire.Server,
 	to := vars.Line(variable.DNSProxyUpstream)
 	if to != "" {
 		if _, err := netip.ParseAddrPort(to); err != nil {
-			return nil, variable.Errorf(variable.DNSProxyUpstream, "%s is not IP:PORT", quote(brief(to)))
+			return nil, variable.Errorf(variable.DNSProxyUpstream, "%s is not IP:PORT", cli.Quote(cli.Brief(to)))
 		}
 	}
 	if word == "" {
@@ -77,7 +78,7 @@ func upstream(vars variable.Env, resolvers []authority.Resolver) ([]wire.Server,
 	}
 	t, ok := transport(word)
 	if !ok {
-		return nil, variable.Errorf(name, "%s is no transport that is spoken here: do53-udp, do53-tcp, dot or doh", quote(brief(word)))
+		return nil, variable.Errorf(name, "%s is no transport that is spoken here: do53-udp, do53-tcp, dot or doh", cli.Quote(cli.Brief(word)))
 	}
 	s := wire.Server{ID: id, Transport: t, Endpoint: to}
 	switch t {

@@ -11,6 +11,7 @@ import (
 
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/cell"
+	"cellos.io/cellos/cmd/cellos/internal/cli"
 	"cellos.io/cellos/evidence"
 	"cellos.io/cellos/gate/address"
 	"cellos.io/cellos/gate/remote"
@@ -24,7 +25,7 @@ type network struct {
 	gate  *remote.Gate
 	adhoc bool // grants are flags, not members of a document
 	watch bool // tell refusals as they come
-	ui    *console
+	ui    *cli.Console
 }
 
 var _ supervisor.Network = (*network)(nil)
@@ -57,7 +58,7 @@ func (a *asked) gateConfig(auth *authority.Authority, p *plan.Plan, trust superv
 
 // beginNetwork starts the gate of a document that asks for a network, while the plan is made; nil: it asks for none. The function
 // returns it, or why there is none, once it is known what it is to enforce; without one it is ended.
-func (a *asked) beginNetwork(ui *console) func(*wire.Config) (*network, error) {
+func (a *asked) beginNetwork(ui *cli.Console) func(*wire.Config) (*network, error) {
 	auth := &a.doc.Spec.Authority
 	if len(auth.EgressRules) == 0 && (auth.DNSAuthority == nil || len(auth.DNSAuthority.HostnameAllowlist) == 0) || a.grants.network.host {
 		return func(*wire.Config) (*network, error) { return nil, nil }
@@ -104,7 +105,7 @@ func gateProgram() (string, error) {
 	if found, err := exec.LookPath(name); err == nil && filepath.IsAbs(found) {
 		return found, nil
 	}
-	return "", mistake{"the program of the network gate, " + name + ", is not beside cellos and not in PATH", "build it there: go build ./cmd/cellos-gate"}
+	return "", cli.NewMistake("the program of the network gate, "+name+", is not beside cellos and not in PATH", "build it there: go build ./cmd/cellos-gate")
 }
 
 // Open implements supervisor.Network.
@@ -161,7 +162,7 @@ func (n *network) Meter(u *evidence.Usage) {
 // denied tells a refusal that is new, if the person wants to watch.
 func (n *network) denied(r wire.Refused) {
 	if n.watch {
-		n.ui.note(n.sentence(r))
+		n.ui.Note(n.sentence(r))
 	}
 }
 
@@ -177,10 +178,10 @@ func (n *network) tell() {
 	})
 	for i, r := range list {
 		if i == most {
-			n.ui.note(fmt.Sprintf("%d more refusals: cellos show last", len(list)-most))
+			n.ui.Note(fmt.Sprintf("%d more refusals: cellos show last", len(list)-most))
 			return
 		}
-		n.ui.note(n.sentence(r))
+		n.ui.Note(n.sentence(r))
 	}
 }
 

@@ -11,6 +11,10 @@ import (
 	"cellos.io/cellos/admission"
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/cell"
+	"cellos.io/cellos/cmd/cellos/internal/backends"
+	"cellos.io/cellos/cmd/cellos/internal/cli"
+	"cellos.io/cellos/cmd/cellos/internal/records"
+	"cellos.io/cellos/cmd/cellos/internal/sinks"
 	"cellos.io/cellos/document"
 	"cellos.io/cellos/host"
 	"cellos.io/cellos/plan"
@@ -26,13 +30,13 @@ type asked struct {
 	grants  *grants
 	name    string // of the document, for messages
 
-	durable  bool           // --durable
-	watch    bool           // --watch
-	scrub    string         // --scrub-output; "": not given
-	signing  signing        // --signer
-	leaving  leaving        // --events, --sink and the variables of sinks
-	operator operatorLimits // of the drop-in
-	notes    []string       // what the person should know before it starts
+	durable  bool            // --durable
+	watch    bool            // --watch
+	scrub    string          // --scrub-output; "": not given
+	signing  records.Signing // --signer
+	leaving  sinks.Leaving   // --events, --sink and the variables of sinks
+	operator operatorLimits  // of the drop-in
+	notes    []string        // what the person should know before it starts
 
 	from     *configuration     // of the drop-in; nil: none
 	decision admission.Decision // on the document
@@ -43,16 +47,16 @@ type asked struct {
 }
 
 // readAsked takes the document from a file, or makes it from the flags and the command behind "--".
-func readAsked(command string, g *grants, file string, rest []string, dashed bool, env environment) (*asked, error) {
+func readAsked(command string, g *grants, file string, rest []string, dashed bool, env cli.Environment) (*asked, error) {
 	switch {
 	case dashed && file != "":
-		return nil, mistake{"a document and a command were given", "the command belongs into the document: spec.run.argv"}.at(command)
+		return nil, cli.NewMistake("a document and a command were given", "the command belongs into the document: spec.run.argv").At(command)
 	case !dashed && file != "" && len(rest) > 0:
-		return nil, mistake{"two documents were given", ""}.at(command)
+		return nil, cli.NewMistake("two documents were given", "").At(command)
 	case !dashed && file == "" && len(rest) == 0, dashed && len(rest) == 0:
-		return nil, mistake{"a command or a document is missing", "cellos " + command + " -- COMMAND, or cellos " + command + " DOCUMENT"}.at(command)
+		return nil, cli.NewMistake("a command or a document is missing", "cellos "+command+" -- COMMAND, or cellos "+command+" DOCUMENT").At(command)
 	case !dashed && g.set:
-		return nil, mistake{"flags that grant something go with a command, not with a document", "write the grants into the document, or run cellos " + command + " FLAGS -- COMMAND"}.at(command)
+		return nil, cli.NewMistake("flags that grant something go with a command, not with a document", "write the grants into the document, or run cellos "+command+" FLAGS -- COMMAND").At(command)
 	}
 	if dashed {
 		doc, err := g.document(rest, env)
@@ -79,48 +83,48 @@ func readAsked(command string, g *grants, file string, rest []string, dashed boo
 }
 
 // readDocument reads a document; everything wrong with it becomes a line of its own.
-func readDocument(file string, env environment) (*document.Document, []byte, error) {
-	data, err := document.Read(file, env.in)
+func readDocument(file string, env cli.Environment) (*document.Document, []byte, error) {
+	data, err := document.Read(file, env.In)
 	if err != nil {
-		return nil, nil, failure{exitUsage, []error{err}}
+		return nil, nil, cli.Failure{Code: cli.ExitUsage, Errs: []error{err}}
 	}
 	doc, err := document.Parse(file, data)
 	var problems document.Problems
 	if errors.As(err, &problems) {
-		f := failure{code: exitUsage}
+		f := cli.Failure{Code: cli.ExitUsage}
 		for _, p := range problems {
-			f.errs = append(f.errs, errors.New(p.In(file)))
+			f.Errs = append(f.Errs, errors.New(p.In(file)))
 		}
 		return nil, nil, f
 	}
 	if err != nil {
-		return nil, nil, failure{exitUsage, []error{err}}
+		return nil, nil, cli.Failure{Code: cli.ExitUsage, Errs: []error{err}}
 	}
 	return doc, data, nil
 }
 
 func withHint(err error, hint string) error {
-	var f failure
-	if errors.As(err, &f) && len(f.errs) == 1 {
-		return failure{f.code, []error{mistake{f.errs[0].Error(), hint}}}
+	var f cli.Failure
+	if errors.As(err, &f) && len(f.Errs) == 1 {
+		return cli.Failure{Code: f.Code, Errs: []error{cli.NewMistake(f.Errs[0].Error(), hint)}}
 	}
 	return err
 }
 
 // planned goes from the document to the plan of this host.
-func (a *asked) planned(env environment, to chosen) (*authority.Authority, *plan.Plan, error) {
-	wd, err := env.getwd()
+func (a *asked) planned(env cli.Environment, to backends.Chosen) (*authority.Authority, *plan.Plan, error) {
+	wd, err := env.Getwd()
 	if err != nil && a.doc.Spec.Run != nil && a.doc.Spec.Run.WorkingDirectory == nil {
 		return nil, nil, noPlace(err)
 	}
 	auth, err := authority.Of(a.doc, authority.Place{WorkingDirectory: wd})
 	if err != nil {
-		return nil, nil, a.refused(exitUsage, split(err))
+		return nil, nil, a.refused(cli.ExitUsage, cli.Split(err))
 	}
 	a.operator.narrow(auth)
 	auth.OnHost = a.grants.network.host
-	if asked, err := env.vars.On(variable.ScrubOutput); err != nil {
-		return nil, nil, failure{exitRefused, []error{err}}
+	if asked, err := env.Vars.On(variable.ScrubOutput); err != nil {
+		return nil, nil, cli.Failure{Code: cli.ExitRefused, Errs: []error{err}}
 	} else if asked {
 		auth.Scrub = cmp.Or(auth.Scrub, string(variable.ScrubOutput))
 	}
@@ -136,9 +140,9 @@ func (a *asked) planned(env environment, to chosen) (*authority.Authority, *plan
 		a.from.loosen(auth)
 	}
 	if a.folder, a.release, err = secretsFolder(auth, env); err != nil {
-		return nil, nil, failure{exitRefused, []error{err}}
+		return nil, nil, cli.Failure{Code: cli.ExitRefused, Errs: []error{err}}
 	}
-	h, err := host.Describe(plan.Paths(auth), slices.Concat(private(env), rooted(a.signing.files(), a.leaving.files(env.vars)), to.own)...)
+	h, err := host.Describe(plan.Paths(auth), slices.Concat(cli.Private(env), rooted(a.signing.Files(), a.leaving.Files(env.Vars)), to.Own)...)
 	if err == nil {
 		h.Cgroups, err = groups(auth, env)
 		if auth.OnHost {
@@ -146,11 +150,11 @@ func (a *asked) planned(env environment, to chosen) (*authority.Authority, *plan
 		}
 	}
 	if err != nil {
-		return nil, nil, failure{exitRefused, []error{err}}
+		return nil, nil, cli.Failure{Code: cli.ExitRefused, Errs: []error{err}}
 	}
-	p, err := to.plan(auth, h)
+	p, err := to.Plan(auth, h)
 	if err != nil {
-		return nil, nil, a.refused(exitRefused, split(err))
+		return nil, nil, a.refused(cli.ExitRefused, cli.Split(err))
 	}
 	return auth, p, nil
 }
@@ -174,24 +178,24 @@ func rooted(lists ...[]string) (list []string) {
 
 // refused puts refusals into the words of whoever asked: fields of a document, or flags.
 func (a *asked) refused(code int, errs []error) error {
-	f := failure{code: code}
+	f := cli.Failure{Code: code}
 	for _, err := range errs {
 		r, ok := err.(plan.Refusal)
 		if !ok {
-			f.errs = append(f.errs, err)
+			f.Errs = append(f.Errs, err)
 			continue
 		}
 		text := r.Error()
 		if a.name == "" && r.From != "" {
 			text = a.grants.flagOf(r.From) + ": " + r.Text
 		}
-		f.errs = append(f.errs, mistake{text, r.Remedy})
+		f.Errs = append(f.Errs, cli.NewMistake(text, r.Remedy))
 	}
 	return f
 }
 
 // newFlags makes the flag set of a command that takes a document or a command.
-func newFlags(command string, g *grants, file *string, env environment) *flag.FlagSet {
+func newFlags(command string, g *grants, file *string, env cli.Environment) *flag.FlagSet {
 	set := flag.NewFlagSet(command, flag.ContinueOnError)
 	g.register(set, env)
 	set.StringVar(file, "file", "", "")

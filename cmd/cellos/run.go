@@ -15,6 +15,10 @@ import (
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/backend/process"
 	"cellos.io/cellos/cell"
+	"cellos.io/cellos/cmd/cellos/internal/backends"
+	"cellos.io/cellos/cmd/cellos/internal/cli"
+	"cellos.io/cellos/cmd/cellos/internal/records"
+	"cellos.io/cellos/cmd/cellos/internal/sinks"
 	"cellos.io/cellos/evidence/redact"
 	"cellos.io/cellos/plan"
 	"cellos.io/cellos/secret/scrub"
@@ -69,7 +73,7 @@ Record:
   --file DOCUMENT         the same as DOCUMENT
   --name NAME             name of the cell in the record, default: that of the program
   --events DEST           write the events to a file too; - is standard output
-` + sinkUsage + signerUsage + `  --scrub-output          take the values of secrets out of what the command prints: docs/secrets.md
+` + sinks.SinkUsage + records.SignerUsage + `  --scrub-output          take the values of secrets out of what the command prints: docs/secrets.md
   --durable               every event survives a crash of the machine before the run goes on (fsync)
   --watch                 tell at once what the network refused, not at the end
   --quiet, -q             no hints and notes
@@ -77,28 +81,28 @@ Record:
 
 var runFlagNames = []string{"--backend", "--durable", "--scrub-output", "--watch", "--quiet"}
 
-func runCommand(args []string, env environment, ui *console) error {
+func runCommand(args []string, env cli.Environment, ui *cli.Console) error {
 	var g grants
 	var file string
 	set := newFlags("run", &g, &file, env)
-	var out leaving
-	out.register(set)
-	var sign signing
-	sign.register(set)
+	var out sinks.Leaving
+	out.Register(set)
+	var sign records.Signing
+	sign.Register(set)
 	durable := set.Bool("durable", false, "")
 	watch := set.Bool("watch", false, "")
 	clean := set.Bool("scrub-output", false, "")
 	var backend string
-	set.Func("backend", "", backendFlag(&backend))
-	set.BoolVar(&ui.quiet, "quiet", false, "")
-	set.BoolVar(&ui.quiet, "q", false, "")
-	rest, dashed, err := parse(set, args)
+	set.Func("backend", "", backends.Flag(&backend))
+	set.BoolVar(&ui.Quiet, "quiet", false, "")
+	set.BoolVar(&ui.Quiet, "q", false, "")
+	rest, dashed, err := cli.Parse(set, args)
 	if errors.Is(err, flag.ErrHelp) {
-		_, err := io.WriteString(env.out, runUsage)
+		_, err := io.WriteString(env.Out, runUsage)
 		return err
 	}
 	if err != nil {
-		return mistake{err.Error(), "cellos help run"}.at("run")
+		return cli.NewMistake(err.Error(), "cellos help run").At("run")
 	}
 	a, err := readAsked("run", &g, file, rest, dashed, env)
 	if err != nil {
@@ -112,40 +116,40 @@ func runCommand(args []string, env environment, ui *console) error {
 }
 
 // run lives the run and tells the person what went wrong. runID is what the events call it; nil: by its unique identity.
-func (a *asked) run(env environment, ui *console, runID *string) error {
-	if asked, err := env.vars.On(variable.Durable); err != nil {
-		return failure{exitRefused, []error{err}}
+func (a *asked) run(env cli.Environment, ui *cli.Console, runID *string) error {
+	if asked, err := env.Vars.On(variable.Durable); err != nil {
+		return cli.Failure{Code: cli.ExitRefused, Errs: []error{err}}
 	} else if asked {
 		a.durable = true
 	}
-	to, err := choose(a.backend, env)
+	to, err := backends.Choose(a.backend, env)
 	if err != nil {
-		return refusal(err)
+		return cli.Refusal(err)
 	}
 	var ahead *process.Ahead
-	if to.name == backendProcess {
+	if to.Name == backends.BackendProcess {
 		ahead = process.Begin()
 		defer ahead.Close()
 	}
 	begun := a.beginNetwork(ui)
 	defer begun(nil) // if the plan has none, or is refused
 	signals, listening := listen()
-	state, err := stateDir(env)
+	state, err := cli.StateDir(env)
 	if err != nil {
-		return failure{exitRefused, []error{withText("no evidence, no execution: "+err.Error(), "set CELLOS_STATE to a folder of your own")}}
+		return cli.Failure{Code: cli.ExitRefused, Errs: []error{cli.WithText("no evidence, no execution: "+err.Error(), "set CELLOS_STATE to a folder of your own")}}
 	}
 	// The key is there before the plan is made: a plan keeps it out of the cell.
-	key, err := a.signing.signer(env, ui)
+	key, err := a.signing.Signer(env, ui)
 	if err != nil {
-		return refusal(err)
+		return cli.Refusal(err)
 	}
 	defer a.close()
 	auth, p, err := a.planned(env, to)
 	if err != nil {
-		return a.unpinned(to.boots, err, runID, env, ui)
+		return a.unpinned(to.Boots, err, runID, env, ui)
 	}
 	for _, n := range a.notes {
-		ui.note(n)
+		ui.Note(n)
 	}
 	given, err := secrets(auth, a.grants, a.folder, env)
 	if err != nil {
@@ -159,21 +163,21 @@ func (a *asked) run(env environment, ui *console, runID *string) error {
 	if runID != nil {
 		called = *runID
 	}
-	out, err := a.leaving.open(a.doc, called, env, ui)
+	out, err := a.leaving.Open(a.doc, called, env, ui)
 	if err != nil {
 		return err
 	}
-	if home := env.getenv("HOME"); auth.Work.Path == home && auth.Work.Mode != authority.Empty && a.name == "" {
-		ui.note("the working directory is your home directory: the command can read everything in it")
+	if home := env.Getenv("HOME"); auth.Work.Path == home && auth.Work.Mode != authority.Empty && a.name == "" {
+		ui.Note("the working directory is your home directory: the command can read everything in it")
 	}
 	defer signal.Stop(signals)
 	watched := a.watched(p)
 	run := supervisor.Run{
-		Document: a.doc, Bytes: a.data, Authority: auth, Plan: p, Backend: to.cells(process.Backend{Ahead: ahead, Calls: watched.call}),
+		Document: a.doc, Bytes: a.data, Authority: auth, Plan: p, Backend: to.Cells(process.Backend{Ahead: ahead, Calls: watched.call}),
 		Meters:  []supervisor.Meter{watched},
-		Streams: stream.Ends{In: env.in, Out: env.out, Err: env.err},
+		Streams: stream.Ends{In: env.In, Out: env.Out, Err: env.Err},
 		Signals: signals, Listening: listening, Stop: stop,
-		State: state, RunID: runID, Outputs: out.outputs, Redact: out.redact, Wrap: out.wrap, Held: out.held,
+		State: state, RunID: runID, Outputs: out.Outputs, Redact: out.Redact, Wrap: out.Wrap, Held: out.Held,
 		Signer: key, Durable: a.durable,
 		Trust: a.trust(), Admitted: a.admitted(),
 	}
@@ -182,9 +186,9 @@ func (a *asked) run(env environment, ui *console, runID *string) error {
 	run.Known = known
 	if given != nil {
 		given.Known = known.Add
-		ui.scrub = known.Text
+		ui.Scrub = known.Text
 		if !given.Instant() {
-			run.Redact = redact.Strings(known.Text, out.redact)
+			run.Redact = redact.Strings(known.Text, out.Redact)
 		}
 		run.Secrets, run.SecretsFolder, run.Meters = given, a.folder, append(run.Meters, given)
 	}
@@ -196,14 +200,14 @@ func (a *asked) run(env environment, ui *console, runID *string) error {
 		err = a.askFirst(config, &run.Admitted)
 	}
 	if err != nil {
-		return failure{exitRefused, []error{err}}
+		return cli.Failure{Code: cli.ExitRefused, Errs: []error{err}}
 	}
 	var gated *network
 	if p.Network.Device || len(p.Network.Sockets) > 0 {
 		gated, err = begun(&config)
 	}
 	if err != nil {
-		return failure{exitRefused, []error{err}}
+		return cli.Failure{Code: cli.ExitRefused, Errs: []error{err}}
 	}
 	if gated != nil {
 		run.Network = gated
@@ -212,14 +216,14 @@ func (a *asked) run(env environment, ui *console, runID *string) error {
 	a.end = end
 	watched.say(ui)
 	gated.tell()
-	a.tell(end, auth, p, env.vars.Text(variable.SearchPath), ui)
+	a.tell(end, auth, p, env.Vars.Text(variable.SearchPath), ui)
 	if end.Code == 0 {
 		return nil
 	}
 	if a.from != nil && end.Code == supervisor.ExitAfter {
-		return status(1) // as the existing program has it
+		return cli.Status(1) // as the existing program has it
 	}
-	return status(end.Code)
+	return cli.Status(end.Code)
 }
 
 // stop stops this process, and returns when it was continued. The signal goes to the calling thread, which takes it before it leaves
@@ -245,7 +249,7 @@ func listen() (signals chan os.Signal, listening <-chan struct{}) {
 }
 
 // tell prints what went wrong, and what would help. search is the PATH of whoever called.
-func (a *asked) tell(end supervisor.End, auth *authority.Authority, p *plan.Plan, search string, ui *console) {
+func (a *asked) tell(end supervisor.End, auth *authority.Authority, p *plan.Plan, search string, ui *cli.Console) {
 	if end.Err == nil {
 		if end.Code == 128+int(syscall.SIGSYS) {
 			sigsys(p, ui)
@@ -259,12 +263,12 @@ func (a *asked) tell(end supervisor.End, auth *authority.Authority, p *plan.Plan
 			name = path.Base(name)
 		}
 		text, hint := startProblem(start, name, auth, p, search)
-		ui.error(text)
-		ui.hint(hint)
+		ui.Error(text)
+		ui.Hint(hint)
 		return
 	}
-	for _, err := range split(end.Err) {
-		ui.print(a.inWords(err))
+	for _, err := range cli.Split(end.Err) {
+		ui.Print(a.inWords(err))
 	}
 }
 

@@ -11,24 +11,26 @@ import (
 	"strings"
 
 	"cellos.io/cellos/cell"
+	"cellos.io/cellos/cmd/cellos/internal/cli"
+	"cellos.io/cellos/cmd/cellos/internal/filters"
 	"cellos.io/cellos/seccomp/learn"
 	"cellos.io/cellos/seccomp/policyfile"
 	"cellos.io/cellos/sysabi"
 )
 
 // learnCommand runs a command in a cell whose every system call the supervisor answers, and writes the policy that lets it do the same.
-func learnCommand(args []string, env environment, ui *console) error {
+func learnCommand(args []string, env cli.Environment, ui *cli.Console) error {
 	var g grants
 	var asJSON bool
 	var file, output string
 	set := newFlags("seccomp learn", &g, &file, env)
 	set.BoolVar(&asJSON, "json", false, "")
 	set.StringVar(&output, "policy", "", "")
-	set.BoolVar(&ui.quiet, "quiet", false, "")
-	set.BoolVar(&ui.quiet, "q", false, "")
-	rest, dashed, err := parse(set, args)
+	set.BoolVar(&ui.Quiet, "quiet", false, "")
+	set.BoolVar(&ui.Quiet, "q", false, "")
+	rest, dashed, err := cli.Parse(set, args)
 	if errors.Is(err, flag.ErrHelp) {
-		_, err := io.WriteString(env.out, seccompUsage)
+		_, err := io.WriteString(env.Out, filters.Usage)
 		return err
 	}
 	if err == nil && !dashed && len(rest) > 0 {
@@ -41,11 +43,11 @@ func learnCommand(args []string, env environment, ui *console) error {
 		err = errors.New("--seccomp: what a narrower filter refuses cannot be learnt; hardened, with +net-none or +debug, is possible")
 	}
 	if err != nil {
-		return mistake{err.Error(), "cellos help seccomp"}.at("seccomp learn")
+		return cli.NewMistake(err.Error(), "cellos help seccomp").At("seccomp learn")
 	}
 	arch, ok := sysabi.ArchByName(runtime.GOARCH)
 	if !ok {
-		return failure{exitRefused, []error{errors.New("no system call tables for " + runtime.GOARCH)}}
+		return cli.Failure{Code: cli.ExitRefused, Errs: []error{errors.New("no system call tables for " + runtime.GOARCH)}}
 	}
 	seen, err := learn.New(arch)
 	if err != nil {
@@ -58,9 +60,9 @@ func learnCommand(args []string, env environment, ui *console) error {
 	a.calls = func(c cell.Call) { seen.Add(c.TID, c.Data, c.Verdict) }
 	// Standard output is the policy's; what the command prints goes to standard error.
 	inside := env
-	inside.out = env.err
+	inside.Out = env.Err
 	ended := a.run(inside, ui, nil)
-	var s status
+	var s cli.Status
 	var start *cell.StartError
 	if ended != nil && !errors.As(ended, &s) || errors.As(a.end.Err, &start) || len(seen.Uses()) == 0 {
 		return ended // it did not start
@@ -70,21 +72,21 @@ func learnCommand(args []string, env environment, ui *console) error {
 		return err
 	}
 	if output != "" {
-		if err := writeFile(output, text); err != nil {
+		if err := cli.WriteFile(output, text); err != nil {
 			return err
 		}
-		ui.note("the policy is in " + output + "; cellos run " + strings.Join(append(learntProfile(&g), "--seccomp "+output), " ") + " -- … runs the command under it")
+		ui.Note("the policy is in " + output + "; cellos run " + strings.Join(append(learntProfile(&g), "--seccomp "+output), " ") + " -- … runs the command under it")
 	}
 	switch {
 	case asJSON:
-		err = writeJSON(env.out, struct {
+		err = cli.WriteJSON(env.Out, struct {
 			Command []string    `json:"command"`
 			Status  int         `json:"status"`
 			Calls   []learn.Use `json:"calls"`
 			Policy  string      `json:"policy"`
 		}{rest, int(s), seen.Uses(), string(text)})
 	case output == "":
-		_, err = env.out.Write(text)
+		_, err = env.Out.Write(text)
 	}
 	if err != nil {
 		return err
@@ -103,7 +105,7 @@ func learntProfile(g *grants) []string {
 // learnt writes the policy, with what was seen as a comment, and reads it again: it must allow what was seen.
 func learnt(seen *learn.Recorder, argv []string, g *grants) ([]byte, error) {
 	words, _ := json.Marshal(argv)
-	comment := []string{"The system calls of " + oneLine(brief(string(words))) + ", as cellos seccomp learn saw them once.",
+	comment := []string{"The system calls of " + cli.OneLine(cli.Brief(string(words))) + ", as cellos seccomp learn saw them once.",
 		"What another run does beyond them is refused. Use: cellos run " + strings.Join(append(learntProfile(g), "--seccomp FILE"), " ") + " -- COMMAND", ""}
 	for _, u := range seen.Uses() {
 		line := fmt.Sprintf("%-20s %6d  %s", u.Call, u.Count, u.Verdict)
@@ -128,9 +130,9 @@ func learnt(seen *learn.Recorder, argv []string, g *grants) ([]byte, error) {
 }
 
 // seccompOrLearn is the command seccomp: learn runs a cell, and everything else reads filters.
-func seccompOrLearn(args []string, env environment, ui *console) error {
+func seccompOrLearn(args []string, env cli.Environment, ui *cli.Console) error {
 	if len(args) > 0 && args[0] == "learn" {
 		return learnCommand(args[1:], env, ui)
 	}
-	return seccompCommand(args, env, ui)
+	return filters.Command(args, env, ui)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cellos.io/cellos/authority"
+	"cellos.io/cellos/cmd/cellos/internal/cli"
 	"cellos.io/cellos/evidence"
 	"cellos.io/cellos/outbound"
 	"cellos.io/cellos/plan"
@@ -52,11 +53,11 @@ func (s *runSecrets) Meter(u *evidence.Usage) {
 
 // secretsFolder makes the folder of the socket, if the command asks for its secrets, and grants it. release removes it again; a run does so
 // before.
-func secretsFolder(auth *authority.Authority, env environment) (folder string, release func(), err error) {
+func secretsFolder(auth *authority.Authority, env cli.Environment) (folder string, release func(), err error) {
 	if !plan.AsksForSecrets(auth) {
 		return "", func() {}, nil
 	}
-	if folder, err = delivery.Folder(env.vars.TempDir()); err != nil {
+	if folder, err = delivery.Folder(env.Vars.TempDir()); err != nil {
 		return "", nil, err
 	}
 	if folder, err = filepath.EvalSymlinks(folder); err != nil {
@@ -67,7 +68,7 @@ func secretsFolder(auth *authority.Authority, env environment) (folder string, r
 }
 
 // secrets composes the delivery of a document's secrets; nil if there is nothing to deliver.
-func secrets(auth *authority.Authority, g *grants, folder string, env environment) (*runSecrets, error) {
+func secrets(auth *authority.Authority, g *grants, folder string, env cli.Environment) (*runSecrets, error) {
 	if len(auth.Secrets) == 0 && folder == "" {
 		return nil, nil
 	}
@@ -85,23 +86,23 @@ func secrets(auth *authority.Authority, g *grants, folder string, env environmen
 	default:
 		var err error
 		if s.Broker, err = chosenBroker(auth, env); err != nil {
-			return nil, failure{exitRefused, split(err)}
+			return nil, cli.Failure{Code: cli.ExitRefused, Errs: cli.Split(err)}
 		}
 	}
 	return &runSecrets{s, folder}, nil
 }
 
 // chosenBroker makes the broker that CELLOS_BROKER names.
-func chosenBroker(auth *authority.Authority, env environment) (broker.Broker, error) {
-	word, err := env.vars.Word(variable.Broker)
+func chosenBroker(auth *authority.Authority, env cli.Environment) (broker.Broker, error) {
+	word, err := env.Vars.Word(variable.Broker)
 	if err != nil {
 		return nil, err
 	}
 	switch word {
 	case "env":
-		return broker.Env{Lookup: env.vars.Lookup}, nil
+		return broker.Env{Lookup: env.Vars.Lookup}, nil
 	case "file":
-		return broker.File{Lookup: env.vars.Lookup}, nil
+		return broker.File{Lookup: env.Vars.Lookup}, nil
 	case "memory":
 		return broker.Memory{Cell: auth.ID}, nil
 	case "github-oidc":
@@ -109,31 +110,31 @@ func chosenBroker(auth *authority.Authority, env environment) (broker.Broker, er
 	case "vault-approle":
 		return vaultBroker(env)
 	}
-	return nil, mistake{"the document has secrets, and CELLOS_BROKER does not say where they come from",
-		"set CELLOS_BROKER to env, file, github-oidc or vault-approle"}
+	return nil, cli.NewMistake("the document has secrets, and CELLOS_BROKER does not say where they come from",
+		"set CELLOS_BROKER to env, file, github-oidc or vault-approle")
 }
 
-func oidcBroker(env environment) (broker.Broker, error) {
+func oidcBroker(env cli.Environment) (broker.Broker, error) {
 	roots, rerr := roots(env)
-	connect, cerr := env.vars.Millis(variable.BrokerOIDCConnectTimeout)
-	total, terr := env.vars.Millis(variable.BrokerOIDCTimeout)
+	connect, cerr := env.Vars.Millis(variable.BrokerOIDCConnectTimeout)
+	total, terr := env.Vars.Millis(variable.BrokerOIDCTimeout)
 	return oidc.Broker{
-		URL:    func() string { return env.vars.Text(variable.OIDCRequestURL) },
-		Token:  func() string { return env.vars.Text(variable.OIDCRequestToken) },
+		URL:    func() string { return env.Vars.Text(variable.OIDCRequestURL) },
+		Token:  func() string { return env.Vars.Text(variable.OIDCRequestToken) },
 		Client: outbound.Client(outbound.Config{Connect: connect, Total: total, Roots: roots}),
 	}, errors.Join(rerr, cerr, terr)
 }
 
-func vaultBroker(env environment) (broker.Broker, error) {
+func vaultBroker(env cli.Environment) (broker.Broker, error) {
 	roots, rerr := roots(env)
-	connect, cerr := env.vars.Millis(variable.VaultConnectTimeout)
-	total, terr := env.vars.Millis(variable.VaultTimeout)
-	trim := func(n variable.Line) string { return strings.Trim(env.vars.Line(n), "/") }
+	connect, cerr := env.Vars.Millis(variable.VaultConnectTimeout)
+	total, terr := env.Vars.Millis(variable.VaultTimeout)
+	trim := func(n variable.Line) string { return strings.Trim(env.Vars.Line(n), "/") }
 	b := &vault.Broker{
-		Addr:      strings.TrimRight(env.vars.Line(variable.VaultAddr), "/"),
-		Namespace: env.vars.Line(variable.VaultNamespace),
-		RoleID:    env.vars.Text(variable.VaultRoleID),
-		SecretID:  secret.FromString(env.vars.Text(variable.VaultSecretID)),
+		Addr:      strings.TrimRight(env.Vars.Line(variable.VaultAddr), "/"),
+		Namespace: env.Vars.Line(variable.VaultNamespace),
+		RoleID:    env.Vars.Text(variable.VaultRoleID),
+		SecretID:  secret.FromString(env.Vars.Text(variable.VaultSecretID)),
 		Mount:     trim(variable.VaultKVMount),
 		Prefix:    trim(variable.VaultKVPathPrefix),
 		Client:    outbound.Client(outbound.Config{Connect: connect, Total: total, Roots: roots}),
@@ -146,7 +147,7 @@ func vaultBroker(env environment) (broker.Broker, error) {
 		errs = append(errs, variable.Errorf(variable.VaultAddr, "vault-approle broker init: %v", err))
 	}
 	for _, n := range []variable.Text{variable.VaultRoleID, variable.VaultSecretID} {
-		if strings.TrimSpace(env.vars.Text(n)) == "" {
+		if strings.TrimSpace(env.Vars.Text(n)) == "" {
 			errs = append(errs, variable.Errorf(n, "is not set; CELLOS_BROKER=vault-approle needs it"))
 		}
 	}
@@ -154,8 +155,8 @@ func vaultBroker(env environment) (broker.Broker, error) {
 }
 
 // roots reads the certificates of CELLOS_CA_BUNDLE; nil if it is not set.
-func roots(env environment) (*x509.CertPool, error) {
-	file, set := env.vars.Path(variable.CABundle)
+func roots(env cli.Environment) (*x509.CertPool, error) {
+	file, set := env.Vars.Path(variable.CABundle)
 	if !set {
 		return nil, nil
 	}
@@ -172,18 +173,18 @@ Inside a cell whose secrets are delivered on request: prints one of them, as it 
 names, with CELLOS_RUNTIME_SECRET_TOKEN. Exit status 1 if it is refused.
 `
 
-func secretCommand(args []string, env environment, ui *console) error {
+func secretCommand(args []string, env cli.Environment, ui *cli.Console) error {
 	if len(args) == 1 && (args[0] == "--help" || args[0] == "-h") {
-		_, err := io.WriteString(env.out, secretUsage)
+		_, err := io.WriteString(env.Out, secretUsage)
 		return err
 	}
 	if len(args) != 2 || args[0] != "get" {
-		return mistake{"one key is required: secret get KEY", "cellos help secret"}.at("secret")
+		return cli.NewMistake("one key is required: secret get KEY", "cellos help secret").At("secret")
 	}
-	socket, _ := env.vars.Path(variable.RuntimeSecretSocket)
-	token := env.vars.Text(variable.RuntimeSecretToken)
+	socket, _ := env.Vars.Path(variable.RuntimeSecretSocket)
+	token := env.Vars.Text(variable.RuntimeSecretToken)
 	if socket == "" || token == "" {
-		return mistake{"CELLOS_RUNTIME_SECRET_SOCKET and CELLOS_RUNTIME_SECRET_TOKEN are not set", "it works in a cell whose document has secretDelivery runtimeBroker or runtimeLeasedBroker"}
+		return cli.NewMistake("CELLOS_RUNTIME_SECRET_SOCKET and CELLOS_RUNTIME_SECRET_TOKEN are not set", "it works in a cell whose document has secretDelivery runtimeBroker or runtimeLeasedBroker")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -192,5 +193,5 @@ func secretCommand(args []string, env environment, ui *console) error {
 		return err
 	}
 	defer v.Wipe()
-	return v.Use(func(b []byte) error { _, err := env.out.Write(b); return err })
+	return v.Use(func(b []byte) error { _, err := env.Out.Write(b); return err })
 }

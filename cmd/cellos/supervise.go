@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"cellos.io/cellos/admission"
+	"cellos.io/cellos/cmd/cellos/internal/cli"
+	"cellos.io/cellos/cmd/cellos/internal/sinks"
 	"cellos.io/cellos/variable"
 )
 
@@ -19,14 +21,14 @@ lists them, docs/migrating.md tells what differs from cellos-supervisor 0.5.1.
 
 // supervise is cellos-supervisor: document, then configuration, then gates, then the run. A stage with errors ends it, with all of its
 // errors.
-func supervise(args []string, env environment, ui *console) error {
+func supervise(args []string, env cli.Environment, ui *cli.Console) error {
 	validate := false
 	switch {
 	case len(args) == 1 && (args[0] == "--version" || args[0] == "-V"):
-		_, err := fmt.Fprintln(env.out, "cellos-supervisor "+version)
+		_, err := fmt.Fprintln(env.Out, "cellos-supervisor "+cli.Version)
 		return err
 	case len(args) == 1 && (args[0] == "--help" || args[0] == "-h"):
-		_, err := io.WriteString(env.out, superviseUsage)
+		_, err := io.WriteString(env.Out, superviseUsage)
 		return err
 	case len(args) > 0 && args[0] == "secret":
 		return secretCommand(args[1:], env, ui)
@@ -35,21 +37,21 @@ func supervise(args []string, env environment, ui *console) error {
 	}
 	switch {
 	case len(args) == 0:
-		return mistake{"a document is required", "cellos supervise --help"}.at("supervise")
+		return cli.NewMistake("a document is required", "cellos supervise --help").At("supervise")
 	case args[0] != "-" && strings.HasPrefix(args[0], "-"):
-		return mistake{"unknown option " + quote(args[0]), "cellos supervise --help"}.at("supervise")
+		return cli.NewMistake("unknown option "+cli.Quote(args[0]), "cellos supervise --help").At("supervise")
 	case len(args) > 1:
-		return mistake{"unexpected argument " + quote(args[1]), "cellos supervise --help"}.at("supervise")
+		return cli.NewMistake("unexpected argument "+cli.Quote(args[1]), "cellos supervise --help").At("supervise")
 	}
 	doc, data, err := readDocument(args[0], env)
 	if err != nil {
 		return err
 	}
-	c := configure(env.vars)
-	env = env.with(c.vars)
-	a := &asked{doc: doc, data: data, name: args[0], grants: &grants{}, operator: c.limits, from: c, leaving: leaving{documented: true, tags: c.Tags}}
+	c := configure(env.Vars)
+	env = env.With(c.vars)
+	a := &asked{doc: doc, data: data, name: args[0], grants: &grants{}, operator: c.limits, from: c, leaving: sinks.Leaving{Documented: true, Tags: c.Tags}}
 	if len(c.errs) > 0 {
-		return a.refusedBy(failure{exitRefused, c.errs}, admission.Decision{}, validate, env, ui)
+		return a.refusedBy(cli.Failure{Code: cli.ExitRefused, Errs: c.errs}, admission.Decision{}, validate, env, ui)
 	}
 	decision, err := c.admit(doc, validate)
 	if err != nil {
@@ -57,15 +59,15 @@ func supervise(args []string, env environment, ui *console) error {
 	}
 	a.decision = decision
 	if validate {
-		if errs := a.leaving.read(env.vars).errs; len(errs) > 0 {
-			return failure{exitRefused, errs}
+		if errs := a.leaving.Read(env.Vars).Errs; len(errs) > 0 {
+			return cli.Failure{Code: cli.ExitRefused, Errs: errs}
 		}
 		if decision.Unverified {
-			ui.note(fmt.Sprintf("spec.authority.authorityDerivation: not verified: %s is not set, and a run would be refused", variable.AuthorityKeysPath))
+			ui.Note(fmt.Sprintf("spec.authority.authorityDerivation: not verified: %s is not set, and a run would be refused", variable.AuthorityKeysPath))
 		}
 		return a.validated(env)
 	}
-	return a.run(env, ui, new(runID(env.vars)))
+	return a.run(env, ui, new(runID(env.Vars)))
 }
 
 // runID is what the events call the run: the variable as it is, also when it is empty.
@@ -87,7 +89,7 @@ func configured(vars variable.Env) []error {
 		}
 		switch row, known := variable.Find(name); {
 		case !known:
-			errs = append(errs, mistake{name + ": there is no such variable", "cellos env lists them"})
+			errs = append(errs, cli.NewMistake(name+": there is no such variable", "cellos env lists them"))
 		case row.Use == variable.NotYet:
 			errs = append(errs, fmt.Errorf("%s: not honoured by this program yet", name))
 		}

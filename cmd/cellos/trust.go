@@ -8,6 +8,7 @@ import (
 
 	"cellos.io/cellos/admission"
 	"cellos.io/cellos/admission/keyset"
+	"cellos.io/cellos/cmd/cellos/internal/cli"
 	"cellos.io/cellos/document/input"
 	"cellos.io/cellos/evidence"
 	"cellos.io/cellos/variable"
@@ -45,7 +46,7 @@ func (c *configuration) trust() {
 	if len(files) > 0 {
 		attempted = filepath.Base(files[len(files)-1])
 	}
-	c.keyset = evidence.KeysetVerificationFailed{AttemptedKeysetPath: attempted, Reason: oneLine(errors.Join(errs...).Error()), FailedAt: time.Now()}
+	c.keyset = evidence.KeysetVerificationFailed{AttemptedKeysetPath: attempted, Reason: cli.OneLine(errors.Join(errs...).Error()), FailedAt: time.Now()}
 	switch {
 	case !demanded:
 	case c.Tags.On(admission.KeysetUnverified):

@@ -6,16 +6,18 @@ import (
 	"errors"
 	"strings"
 
+	"cellos.io/cellos/cmd/cellos/internal/backends"
+	"cellos.io/cellos/cmd/cellos/internal/cli"
 	"cellos.io/cellos/evidence"
 	"cellos.io/cellos/supervisor"
 )
 
 // unpinned records the refusal of a run whose files are not those of the manifest, and returns the error.
-func (a *asked) unpinned(x *booted, err error, runID *string, env environment, ui *console) error {
-	if x == nil || x.mismatch == nil {
+func (a *asked) unpinned(x *backends.Booted, err error, runID *string, env cli.Environment, ui *cli.Console) error {
+	if x == nil || x.Mismatch == nil {
 		return err
 	}
-	role := x.mismatch.Role
+	role := x.Mismatch.Role
 	if role == "vmm" {
 		role = "firecracker"
 	}
@@ -24,6 +26,6 @@ func (a *asked) unpinned(x *booted, err error, runID *string, env environment, u
 		id = *runID
 	}
 	r := supervisor.Refusal{Document: a.doc, Bytes: a.data, RunID: id, Trust: a.trust(), Admitted: a.admitted(), Closing: evidence.ManifestFailed{
-		Role: role, Expected: strings.TrimPrefix(x.mismatch.Want, "sha256:"), Actual: strings.TrimPrefix(x.mismatch.Got, "sha256:"), ManifestPath: x.manifest}}
+		Role: role, Expected: strings.TrimPrefix(x.Mismatch.Want, "sha256:"), Actual: strings.TrimPrefix(x.Mismatch.Got, "sha256:"), ManifestPath: x.Manifest}}
 	return errors.Join(err, a.recordRefusal(r, env, ui))
 }

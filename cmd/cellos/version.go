@@ -5,12 +5,14 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
+
+	"cellos.io/cellos/cmd/cellos/internal/cli"
 )
 
 const versionUsage = `usage: cellos version [--json]
 `
 
-func versionCommand(args []string, env environment, ui *console) error {
+func versionCommand(args []string, env cli.Environment, ui *cli.Console) error {
 	revision := ""
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
@@ -21,14 +23,14 @@ func versionCommand(args []string, env environment, ui *console) error {
 	}
 	switch {
 	case len(args) == 1 && args[0] == "--json":
-		return writeJSON(env.out, map[string]string{"version": version, "revision": revision, "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH})
+		return cli.WriteJSON(env.Out, map[string]string{"version": cli.Version, "revision": revision, "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH})
 	case len(args) > 0:
-		return mistake{"unexpected argument " + quote(args[0]), ""}.at("version")
+		return cli.NewMistake("unexpected argument "+cli.Quote(args[0]), "").At("version")
 	}
 	if revision != "" {
 		revision = " (" + revision + ")"
 	}
-	_, err := fmt.Fprintf(env.out, "cellos %s%s %s %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintf(env.Out, "cellos %s%s %s %s/%s\n", cli.Version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
 }
 
@@ -41,12 +43,12 @@ Prints a script that completes the command line of cellos:
   fish:  cellos completion fish | source
 `
 
-func completionCommand(args []string, env environment, ui *console) error {
+func completionCommand(args []string, env cli.Environment, ui *cli.Console) error {
 	if len(args) == 1 {
 		if f, ok := map[string]func() string{"bash": bashCompletion, "zsh": zshCompletion, "fish": fishCompletion}[args[0]]; ok {
-			_, err := io.WriteString(env.out, f())
+			_, err := io.WriteString(env.Out, f())
 			return err
 		}
 	}
-	return mistake{"one of bash, zsh, fish is required", ""}.at("completion")
+	return cli.NewMistake("one of bash, zsh, fish is required", "").At("completion")
 }

@@ -8,6 +8,7 @@ import (
 
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/cell"
+	"cellos.io/cellos/cmd/cellos/internal/cli"
 	"cellos.io/cellos/evidence"
 	"cellos.io/cellos/plan"
 	"cellos.io/cellos/seccomp"
@@ -202,7 +203,7 @@ func (w *watchedCalls) Meter(u *evidence.Usage) {
 }
 
 // say tells the person what was refused.
-func (w *watchedCalls) say(ui *console) {
+func (w *watchedCalls) say(ui *cli.Console) {
 	const most = 10
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -234,15 +235,15 @@ func (w *watchedCalls) say(ui *console) {
 		default:
 			text += "; " + r.grant + " allows it"
 		}
-		ui.note(text)
+		ui.Note(text)
 	}
 	if more > 0 {
-		ui.note(fmt.Sprintf("refused: %d more calls: cellos show --events last", more))
+		ui.Note(fmt.Sprintf("refused: %d more calls: cellos show --events last", more))
 	}
 }
 
 // sigsys says what the signal means.
-func sigsys(p *plan.Plan, ui *console) {
+func sigsys(p *plan.Plan, ui *cli.Console) {
 	text := "SIGSYS is how a filter ends a process: for a system call of another architecture"
 	if strings.HasPrefix(p.Profile, "strict") || len(p.Filters) > p.EarlyFilters() {
 		text += ", and where the filter says so"
@@ -251,5 +252,5 @@ func sigsys(p *plan.Plan, ui *console) {
 	if p.Watch == authority.WatchNone {
 		text += "; --report-refusals says which call it was"
 	}
-	ui.hint(text)
+	ui.Hint(text)
 }

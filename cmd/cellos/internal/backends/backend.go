@@ -1,0 +1,65 @@
+package backends
+
+import (
+	"errors"
+
+	"cellos.io/cellos/authority"
+	"cellos.io/cellos/backend/process"
+	"cellos.io/cellos/cell"
+	"cellos.io/cellos/cmd/cellos/internal/cli"
+	"cellos.io/cellos/plan"
+	"cellos.io/cellos/variable"
+)
+
+// A Chosen backend: how it plans, and what builds the cells of its plans.
+type Chosen struct {
+	Name  string
+	Plan  func(*authority.Authority, plan.Host) (*plan.Plan, error)
+	Own   []string                           // folders of the backend's, which no cell may have
+	Boots *Booted                            // filled by plan; nil: nothing boots
+	Cells func(process.Backend) cell.Backend // given what cells of processes would be built by
+}
+
+// The names of backends, as --backend takes them.
+const (
+	BackendProcess = "process"
+	backendGVisor  = "gvisor"
+	backendMicroVM = "microvm"
+)
+
+// Flag reads --backend.
+func Flag(to *string) func(string) error {
+	return func(v string) error {
+		if *to = v; v != BackendProcess && v != backendGVisor && v != backendMicroVM {
+			return errors.New("the backends are " + BackendProcess + ", " + backendGVisor + " and " + backendMicroVM)
+		}
+		return nil
+	}
+}
+
+// Choose returns the backend that was asked for: name, of --backend, else by CELLOS_CELL_BACKEND, else cells of Linux processes. A name that is
+// not known is an error, and never another backend.
+func Choose(name string, env cli.Environment) (Chosen, error) {
+	strict := false
+	if name == "" {
+		word, err := env.Vars.Word(variable.CellBackend)
+		if err != nil {
+			return Chosen{}, err
+		}
+		switch word {
+		case "firecracker":
+			name, strict = backendMicroVM, true
+		default:
+			name = word
+		}
+	}
+	switch name {
+	case "", "stub", BackendProcess:
+		return Chosen{Name: BackendProcess, Plan: plan.For, Cells: func(b process.Backend) cell.Backend { return b }}, nil
+	case backendMicroVM:
+		return machines(env, strict)
+	case backendGVisor:
+		return sandboxes(env)
+	}
+	return Chosen{}, variable.Errorf(variable.CellBackend, "the backend %s is not there", name)
+}

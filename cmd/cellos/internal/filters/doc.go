@@ -1,0 +1,2 @@
+// Package filters is the command seccomp but for learn, which runs a cell.
+package filters
