@@ -65,7 +65,7 @@ func (s *screen) types(text string) {
 
 func ownTerminal(t *testing.T, s Subject) {
 	c, screen := s.onTerminal(t, "for i in 0 1 2; do test -t $i || echo $i is none; done; echo x >/dev/tty; echo ready; read line; echo got $line; exit 4")
-	screen.until("ready")
+	screen.until("ready\r\n")
 	screen.types("typed\n")
 	screen.until("got typed\r\n")
 	if o := waited(t, c); o.Code != 4 {
@@ -89,9 +89,9 @@ func terminalName(t *testing.T, s Subject) {
 
 func terminalSize(t *testing.T, s Subject) {
 	c, screen := s.onTerminal(t, "stty size; trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.05; done")
-	screen.until("ready")
+	screen.until("ready\r\n")
 	must(t, c.Terminal().Resize(12, 34))
-	screen.until("12 34")
+	screen.until("12 34\r\n")
 	waited(t, c)
 	clean(t, c)
 	if !strings.HasPrefix(screen.seen, "30 90\r\n") {
@@ -103,7 +103,7 @@ func terminalKeys(t *testing.T, s Subject) {
 	for _, x := range few(s, struct{ key, trap string }{"\x03", "INT"}, struct{ key, trap string }{"\x1c", "QUIT"}) {
 		// Without noflsh the kernel drops what is on its way to the screen, after it sent the signal (drivers/tty/n_tty.c:isig).
 		c, screen := s.onTerminal(t, "stty noflsh; trap 'echo caught; exit 5' "+x.trap+"; echo ready; while :; do sleep 0.05; done")
-		screen.until("ready")
+		screen.until("ready\r\n")
 		screen.types(x.key)
 		screen.until("caught")
 		if o := waited(t, c); o.Code != 5 {
@@ -112,7 +112,7 @@ func terminalKeys(t *testing.T, s Subject) {
 		clean(t, c)
 	}
 	c, screen := s.onTerminal(t, "echo ready; cat; echo end")
-	screen.until("ready")
+	screen.until("ready\r\n")
 	screen.types("line\n\x04")
 	screen.until("end")
 	if o := waited(t, c); o.Code != 0 {
