@@ -31,7 +31,6 @@ type standin struct {
 	kernel, initrd string
 	args, uds      string
 	drives         []string // arguments of QEMU
-	problem        error
 }
 
 func main() {
