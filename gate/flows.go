@@ -50,6 +50,21 @@ func (f *flows) begin(t *tracked, udp bool, most int64) bool {
 	return true
 }
 
+// connected gives a flow its connection.
+func (f *flows) connected(t *tracked, c net.Conn) {
+	t.touch()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	t.Conn = c
+}
+
+// abortable says how the cell's side of a flow ends at once.
+func (f *flows) abortable(t *tracked, abort func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	t.abort = abort
+}
+
 func (f *flows) done(c net.Conn) {
 	t := c.(*tracked)
 	f.mu.Lock()

@@ -63,7 +63,7 @@ func (g *Gate) connect(r *tcp.ForwarderRequest) {
 	ep.SocketOptions().SetSendBufferSize(size, true)
 	ep.SocketOptions().SetKeepAlive(true)
 	f := &tcpFlow{gate: g, to: v.to, rule: v.rule, cell: gonet.NewTCPConn(&wq, ep), ep: ep, up: c.(*tracked)}
-	f.up.abort = ep.Abort
+	g.flows.abortable(f.up, ep.Abort)
 	v.rule.connections.Add(1)
 	f.run()
 	g.flows.done(c)
@@ -118,8 +118,8 @@ func (g *Gate) upstream(v verdict, udp bool, at netip.AddrPort) (net.Conn, error
 		v.rule.failed.Add(1)
 		return refuse(evidence.FlowUnreached, err)
 	}
-	t.Conn, ok = c, true
-	t.touch()
+	g.flows.connected(t, c)
+	ok = true
 	return t, nil
 }
 
