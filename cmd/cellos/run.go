@@ -136,7 +136,7 @@ func (a *asked) run(env cli.Environment, ui *cli.Console, runID *string) error {
 	signals, listening := listen()
 	state, err := cli.StateDir(env)
 	if err != nil {
-		return cli.Failure{Code: cli.ExitRefused, Errs: []error{cli.WithText("no evidence, no execution: "+err.Error(), "set CELLOS_STATE to a folder of your own")}}
+		return cli.Failure{Code: cli.ExitRefused, Errs: []error{cli.NewMistake("no evidence, no execution: "+err.Error(), "set CELLOS_STATE to a folder of your own")}}
 	}
 	// The key is there before the plan is made: a plan keeps it out of the cell.
 	key, err := a.signing.Signer(env, ui)

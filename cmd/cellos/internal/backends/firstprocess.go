@@ -21,7 +21,7 @@ func firstProcess() (string, error) {
 	defer f.Close()
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP {
-			return "", cli.WithText("this program needs shared libraries, and a virtual machine, whose first process it is, has none", "build it with CGO_ENABLED=0")
+			return "", cli.NewMistake("this program needs shared libraries, and a virtual machine, whose first process it is, has none", "build it with CGO_ENABLED=0")
 		}
 	}
 	return name, nil

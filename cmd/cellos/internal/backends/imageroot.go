@@ -19,11 +19,11 @@ import (
 func imageRoot(ctx context.Context, s *image.Store, a *authority.Authority) (*plan.Root, error) {
 	ref, err := image.ParseRef(a.Image.Ref)
 	if err != nil {
-		return nil, cli.WithText(a.Image.From+": "+err.Error(), "--image oci:DIR, oci-archive:FILE, docker-archive:FILE or NAME@sha256:HEX")
+		return nil, cli.NewMistake(a.Image.From+": "+err.Error(), "--image oci:DIR, oci-archive:FILE, docker-archive:FILE or NAME@sha256:HEX")
 	}
 	if pin := a.Image.Digest; pin != "" {
 		if ref.Digest != "" && ref.Digest != pin {
-			return nil, cli.WithText(a.Image.From+": the reference names "+ref.Digest+", the digest is "+pin, "leave one of them out")
+			return nil, cli.NewMistake(a.Image.From+": the reference names "+ref.Digest+", the digest is "+pin, "leave one of them out")
 		}
 		ref.Digest = pin
 	}
@@ -31,12 +31,12 @@ func imageRoot(ctx context.Context, s *image.Store, a *authority.Authority) (*pl
 	switch {
 	case err == nil:
 	case ref.Kind == "" && ref.Digest == "":
-		return nil, cli.WithText(a.Image.From+": the image "+cli.Quote(a.Image.Ref)+" is not pinned by a digest", "cellos image build docker://"+cli.OneLine(ref.Name)+" gets it, and prints the name with its digest")
+		return nil, cli.NewMistake(a.Image.From+": the image "+cli.Quote(a.Image.Ref)+" is not pinned by a digest", "cellos image build docker://"+cli.OneLine(ref.Name)+" gets it, and prints the name with its digest")
 	case ref.Kind == "":
-		return nil, cli.WithText(a.Image.From+": the image "+cli.Quote(a.Image.Ref)+" is not here", "cellos image build docker://"+cli.OneLine(ref.Name)+"@"+ref.Digest+" gets it")
+		return nil, cli.NewMistake(a.Image.From+": the image "+cli.Quote(a.Image.Ref)+" is not here", "cellos image build docker://"+cli.OneLine(ref.Name)+"@"+ref.Digest+" gets it")
 	default:
 		if r, err = addImage(ctx, s, ref); err != nil {
-			return nil, cli.WithText(a.Image.From+": "+err.Error(), "")
+			return nil, cli.NewMistake(a.Image.From+": "+err.Error(), "")
 		}
 	}
 	environmentOfImage(a, r.Env)

@@ -79,7 +79,7 @@ func microVM(env cli.Environment, strict bool) (b microvm.Backend, err error) {
 		return b, err
 	}
 	if b.Kernel, err = image.FindKernel(kernel, "/boot", "/lib/modules", runtime.GOARCH); err != nil {
-		return b, cli.WithText("virtual machines: "+err.Error(), "install a kernel for virtual machines (Debian: linux-image-cloud-amd64), or name one with "+string(variable.FirecrackerKernel))
+		return b, cli.NewMistake("virtual machines: "+err.Error(), "install a kernel for virtual machines (Debian: linux-image-cloud-amd64), or name one with "+string(variable.FirecrackerKernel))
 	}
 	manifest, err := absolute(vars, variable.FirecrackerManifest)
 	if err != nil {
@@ -95,7 +95,7 @@ func microVM(env cli.Environment, strict bool) (b microvm.Backend, err error) {
 			return b, err
 		}
 	case strict && !without && !slices.Contains(vars.List(variable.CompatAllow), string(admission.NoManifest)):
-		return b, cli.WithText("virtual machines: what boots has to be pinned: "+string(variable.FirecrackerManifest)+" is not set", "cellos image list shows the digests; or run with --backend microvm, or let it pass with CELLOS_COMPAT_ALLOW=no-manifest")
+		return b, cli.NewMistake("virtual machines: what boots has to be pinned: "+string(variable.FirecrackerManifest)+" is not set", "cellos image list shows the digests; or run with --backend microvm, or let it pass with CELLOS_COMPAT_ALLOW=no-manifest")
 	}
 	dir, err := imageDir(env)
 	if err != nil {
@@ -184,14 +184,14 @@ func monitor(vars variable.Env, strict bool) (microvm.Monitor, error) {
 	const instead = "use QEMU: " + string(variable.MicroVMVMM) + "=qemu"
 	if binary == "" {
 		if binary, err = exec.LookPath("firecracker"); err != nil {
-			return nil, cli.WithText("virtual machines: there is no firecracker in PATH", "name one with "+string(variable.FirecrackerBinary)+", or "+instead)
+			return nil, cli.NewMistake("virtual machines: there is no firecracker in PATH", "name one with "+string(variable.FirecrackerBinary)+", or "+instead)
 		}
 	}
 	if err := microvm.CheckKVM(); err != nil {
-		return nil, cli.WithText("virtual machines: Firecracker needs KVM: "+err.Error(), "let your user open the device (on most systems by its group, kvm), or "+instead)
+		return nil, cli.NewMistake("virtual machines: Firecracker needs KVM: "+err.Error(), "let your user open the device (on most systems by its group, kvm), or "+instead)
 	}
 	if binary, err = filepath.EvalSymlinks(binary); err != nil {
-		return nil, cli.WithText("virtual machines: "+err.Error(), "")
+		return nil, cli.NewMistake("virtual machines: "+err.Error(), "")
 	}
 	m := microvm.Firecracker{Program: binary, Arch: runtime.GOARCH}
 	m.NoSeccomp, err = vars.One(variable.FirecrackerNoSeccomp)
@@ -203,7 +203,7 @@ func qemu() (microvm.Monitor, error) {
 	name := map[string]string{"amd64": "qemu-system-x86_64", "arm64": "qemu-system-aarch64"}[runtime.GOARCH]
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return nil, cli.WithText("virtual machines: there is no "+name, "install QEMU (Debian: qemu-system-x86, qemu-system-arm), or name a Firecracker with "+string(variable.FirecrackerBinary))
+		return nil, cli.NewMistake("virtual machines: there is no "+name, "install QEMU (Debian: qemu-system-x86, qemu-system-arm), or name a Firecracker with "+string(variable.FirecrackerBinary))
 	}
 	if path, err = filepath.EvalSymlinks(path); err != nil {
 		return nil, err
@@ -234,5 +234,5 @@ func imageDir(env cli.Environment) (string, error) {
 	if home := env.Getenv("HOME"); filepath.IsAbs(home) {
 		return filepath.Join(home, ".cache/cellos/images"), nil
 	}
-	return "", cli.WithText("there is no place for images: HOME is not set", "set "+string(variable.Images)+" to a folder of your own")
+	return "", cli.NewMistake("there is no place for images: HOME is not set", "set "+string(variable.Images)+" to a folder of your own")
 }

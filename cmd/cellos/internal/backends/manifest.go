@@ -28,7 +28,7 @@ func readManifest(vars variable.Env, name string) (*microvm.Manifest, error) {
 	}
 	if file != "" {
 		if err := signedManifest(file, name, data); err != nil {
-			return nil, cli.WithText("the manifest "+name+": "+err.Error(), "sign it: openssl pkeyutl -sign -rawin -inkey KEY -in "+name+" -out "+name+".sig")
+			return nil, cli.NewMistake("the manifest "+name+": "+err.Error(), "sign it: openssl pkeyutl -sign -rawin -inkey KEY -in "+name+" -out "+name+".sig")
 		}
 	}
 	m, err := microvm.ParseManifest(data)

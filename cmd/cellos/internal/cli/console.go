@@ -140,6 +140,3 @@ func Split(err error) []error {
 	}
 	return []error{err}
 }
-
-// WithText returns an error with its hint; hint may be empty.
-func WithText(text, hint string) error { return NewMistake(text, hint) }

@@ -140,7 +140,7 @@ func showKey(store *keys.Store, id, form string, env cli.Environment) error {
 	}
 	switch len(fit) {
 	case 0:
-		return cli.WithText("no such key", "cellos keys lists them, and the first run makes one")
+		return cli.NewMistake("no such key", "cellos keys lists them, and the first run makes one")
 	case 1:
 	default:
 		return fmt.Errorf("%s is the beginning of %d keys", cli.Quote(id), len(fit))

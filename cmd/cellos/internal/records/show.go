@@ -60,13 +60,9 @@ func Show(args []string, env cli.Environment, ui *cli.Console) error {
 		}
 	}
 	if *asJSON {
-		state, err := cli.StateDir(env)
+		dir, err := recorded(name, env)
 		if err != nil {
 			return err
-		}
-		dir, err := record.Find(state, name)
-		if err != nil {
-			return cli.WithText(err.Error(), "cellos runs lists the runs")
 		}
 		return cli.WriteJSON(env.Out, summaryOf(record.Read(dir)))
 	}
@@ -90,15 +86,23 @@ func Show(args []string, env cli.Environment, ui *cli.Console) error {
 	return os.WriteFile(*output, page.Bytes(), 0o644)
 }
 
-// showFile prints a file of the record as it is; on a terminal, what could play tricks there is written as JSON escapes it.
-func showFile(name, file string, env cli.Environment) error {
+// recorded finds the record of a run.
+func recorded(name string, env cli.Environment) (dir string, err error) {
 	state, err := cli.StateDir(env)
 	if err != nil {
-		return err
+		return "", err
 	}
-	dir, err := record.Find(state, name)
+	if dir, err = record.Find(state, name); err != nil {
+		return "", cli.NewMistake(err.Error(), "cellos runs lists the runs")
+	}
+	return dir, nil
+}
+
+// showFile prints a file of the record as it is; on a terminal, what could play tricks there is written as JSON escapes it.
+func showFile(name, file string, env cli.Environment) error {
+	dir, err := recorded(name, env)
 	if err != nil {
-		return cli.WithText(err.Error(), "cellos runs lists the runs")
+		return err
 	}
 	f, err := os.Open(filepath.Join(dir, file))
 	if err != nil {

@@ -190,7 +190,7 @@ func openEvidence(name string, env cli.Environment) (in io.ReadCloser, dir strin
 		if f, ferr := os.Open(name); ferr == nil {
 			return f, "", nil
 		}
-		return nil, "", cli.WithText(err.Error(), "cellos runs lists the runs")
+		return nil, "", cli.NewMistake(err.Error(), "cellos runs lists the runs")
 	}
 	if err != nil {
 		return nil, "", err
