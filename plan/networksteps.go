@@ -24,6 +24,9 @@ func (p *planner) device() {
 	req := ifreq()
 	binary.LittleEndian.PutUint16(req[16:], sysabi.IFF_TUN|sysabi.IFF_NO_PI)
 	b.do("making the link "+DeviceName, "ioctl", table.FD(p.p.Held.Device), table.Flags(sysabi.TUNSETIFF, "TUNSETIFF"), table.Struct(req, `{"eth0", IFF_TUN|IFF_NO_PI}`))
+	// The link ends with the network namespace, when its last process is gone, not with the last descriptor: whoever closed that one would
+	// wait until no processor can be reading the link any more, 10 to 40 ms (drivers/net/tun.c, __tun_detach; net/core/dev.c, synchronize_net).
+	b.do("leaving the link's end to its namespace", "ioctl", table.FD(p.p.Held.Device), table.Flags(sysabi.TUNSETPERSIST, "TUNSETPERSIST"), table.Num(1))
 }
 
 // deviceIndex is above every index that the kernel gives to links of its own in a new network namespace.
