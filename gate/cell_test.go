@@ -74,8 +74,9 @@ type cell struct {
 	link *os.File
 
 	mu   sync.Mutex
-	lose func() bool // whether the next packet, in either direction, is lost
-	keep chan []byte // packets to the gate that are kept back one by one, so that they come out of order
+	lose func() bool  // whether the next packet, in either direction, is lost
+	seen func([]byte) // every packet to the gate; nil: nobody looks
+	keep chan []byte  // packets to the gate that are kept back one by one, so that they come out of order
 }
 
 var (
@@ -182,6 +183,9 @@ func (c *cell) lost() bool {
 
 // send gives the gate a packet, unless it is lost, or the next one goes first.
 func (c *cell) send(b []byte) {
+	if c.seen != nil {
+		c.seen(b)
+	}
 	if c.lost() {
 		return
 	}

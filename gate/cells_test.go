@@ -6,8 +6,10 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -157,25 +159,32 @@ func TestIdleHasItsOwnClock(t *testing.T) {
 	}
 }
 
-// A port of the cell can be used again soon, also where the other side ended the connection before: within the time of a SYN that is sent
-// again, and not only after the minute of TIME-WAIT.
+// A port of the cell can be used again at once, for the same name and for another, also where the other side ended the connection before:
+// no SYN is refused, and none has to be sent again.
 func TestPortsAreUsedAgain(t *testing.T) {
 	c := newCell(t, false, func(context.Context, string, netip.AddrPort) (net.Conn, error) {
 		ours, theirs := net.Pipe()
 		go func() { theirs.Write([]byte("bye")); theirs.Close() }()
 		return ours, nil
-	}, echo)
+	}, echo, authority.Rule{Host: "other.example", Port: 7})
+	c.gate.paces = rate.NewLimiter(rate.Inf, 1)
 	wait := tcpip.TCPTimeWaitTimeoutOption(time.Millisecond)
 	c.SetTransportProtocolOption(header.TCPProtocolNumber, &wait) // of the cell's own stack
-	end := time.Now().Add(patience / 2)                           // of the five; TIME-WAIT is a minute
-	for n := 0; n < 5; n++ {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+	var syns atomic.Int64
+	c.seen = func(b []byte) {
+		if b[0]>>4 == 4 && b[9] == protoTCP && header.TCP(b[20:]).Flags() == header.TCPFlagSyn {
+			syns.Add(1)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	const times = 200
+	for n := 0; n < times; n++ {
+		to := []string{"echo.example", "echo.example", "other.example"}[n%3]
 		conn, err := gonet.DialTCPWithBind(ctx, c.Stack, tcpip.FullAddress{NIC: nic, Addr: toStack(cellAddr), Port: 4242},
-			tcpip.FullAddress{NIC: nic, Addr: toStack(c.at("echo.example")), Port: 7}, header.IPv4ProtocolNumber)
-		cancel()
-		again := refused(err) || err != nil && strings.Contains(err.Error(), (&tcpip.ErrPortInUse{}).String())
-		if again && time.Now().Before(end) {
-			time.Sleep(10 * time.Millisecond) // the end of the one before is not over yet
+			tcpip.FullAddress{NIC: nic, Addr: toStack(c.at(to)), Port: 7}, header.IPv4ProtocolNumber)
+		if err != nil && strings.Contains(err.Error(), (&tcpip.ErrPortInUse{}).String()) && ctx.Err() == nil {
+			runtime.Gosched() // the cell itself is not done with it
 			n--
 			continue
 		}
@@ -187,5 +196,8 @@ func TestPortsAreUsedAgain(t *testing.T) {
 			t.Errorf("read %q, %v", b, err)
 		}
 		conn.Close()
+	}
+	if n := syns.Load(); n != times || len(c.rec.flows(true)) != times || len(c.rec.flows(false)) != 0 {
+		t.Errorf("%d SYNs for %d connections; %d were allowed, and %d refused", n, times, len(c.rec.flows(true)), len(c.rec.flows(false)))
 	}
 }

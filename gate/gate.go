@@ -125,7 +125,13 @@ func (g *Gate) Open(link Link, rec Recorder) error {
 	if link.Ethernet {
 		frames = &ethernet{cell: g.cfg.Cell, cell6: g.cfg.Cell6}
 	}
-	g.device = newDevice(link.Device, g.cfg.MTU, frames, f.look, g.fail)
+	g.device = newDevice(link.Device, g.cfg.MTU, frames, func(b []byte) string {
+		why := f.look(b)
+		if why == "" {
+			g.reuse(b)
+		}
+		return why
+	}, g.fail)
 	var err error
 	if g.stack, err = newStack(g.device); err != nil {
 		return err

@@ -42,8 +42,7 @@ func newStack(d *device) (*stack.Stack, error) {
 	sack, moderate := tcpip.TCPSACKEnabled(true), tcpip.TCPModerateReceiveBufferOption(false)
 	rcv := tcpip.TCPReceiveBufferSizeRangeOption{Min: 4 << 10, Default: maxBuffer, Max: maxBuffer}
 	snd := tcpip.TCPSendBufferSizeRangeOption{Min: 4 << 10, Default: maxBuffer, Max: maxBuffer}
-	// TIME-WAIT is for segments that a network delivers late (RFC 9293 section 3.6.1); this link has none of those. A program of the cell that uses
-	// a port again would wait for its end: the stack gives such a SYN to listeners only, and there are none.
+	// TIME-WAIT is for segments that a network delivers late (RFC 9293 section 3.6.1); this link has none of those. See reuse.
 	wait := tcpip.TCPTimeWaitTimeoutOption(time.Millisecond)
 	for _, o := range []tcpip.SettableTransportProtocolOption{&sack, &moderate, &rcv, &snd, &wait} {
 		if err := check("setting up TCP", s.SetTransportProtocolOption(tcp.ProtocolNumber, o)); err != nil {
