@@ -34,6 +34,9 @@ type Backend interface {
 type Streams struct {
 	In, Out, Err *os.File
 	Secrets      []secret.Variable // not to be wiped before Build returned
+	// Answer answers a request for a secret where the plan has the cell ask by its backend (plan.Machine.Asks), and not on a socket of the host:
+	// a line, answered by a line, which is wiped when it was passed on; nil: no answer. It is called concurrently, and does not wait for long.
+	Answer func(ctx context.Context, line []byte) []byte
 }
 
 // A Cell is one cell of a backend. Its methods may be called concurrently, except where the order above forbids it.

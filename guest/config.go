@@ -27,6 +27,7 @@ type Config struct {
 	Plan   Plan    `json:"plan"`
 	Output bool    `json:"output"` // one stream for output and error
 	Stdin  bool    `json:"stdin"`  // there is an input
+	Asks   bool    `json:"asks"`   // the command asks for its secrets, on a socket in plan.GuestSecrets
 }
 
 // A Drive is a read-only image and the place of the guest where it is shown.

@@ -7,8 +7,8 @@
 //	judges  ◀─────────────────────────── READY  what the probes found, what its /proc shows
 //	RESIZE* RELEASE ───────────────────────▶    starts the command
 //	  ◀───────────────────── STARTED or FAILED
-//	STDIN* EOF SIGNAL* CLOSED* RESIZE* PING* ▶
-//	  ◀────────────── STDOUT* STDERR* CREDIT* PONG*
+//	STDIN* EOF SIGNAL* CLOSED* RESIZE* PING* ANSWER* ▶
+//	  ◀────────────── STDOUT* STDERR* CREDIT* ASK* PONG*
 //	  ◀──────────────────────────────────── EXIT  everything of the cell has ended
 //	  ◀────────────────────────────── CHANGES*  what changed in the working directory, as tar
 //	EXPORT* ───────────────────────────────▶

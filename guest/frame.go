@@ -7,7 +7,7 @@ import (
 )
 
 // Protocol is the version that both sides of this package speak. Another one is an error: host and guest come from one build.
-const Protocol = 4
+const Protocol = 5
 
 // Bounds of a frame.
 const (
@@ -37,6 +37,7 @@ const (
 	TypePing    Type = 0x0b // empty: the guest answers PONG
 	TypeTaken   Type = 0x0c // u8 TypeStdout or TypeStderr, u32 bytes of it that were passed on
 	TypeArrive  Type = 0x0d // an IP packet for the cell
+	TypeAnswer  Type = 0x0f // u32 number of the ASK, u8 last, part of the answer; nothing at all: there is none
 
 	TypeHello   Type = 0x81 // JSON Hello
 	TypeReady   Type = 0x82 // JSON Ready
@@ -52,6 +53,7 @@ const (
 	TypeData    Type = 0x8c // u8 last, part of the file
 	TypePong    Type = 0x8d // empty
 	TypeLeave   Type = 0x8e // an IP packet of the cell
+	TypeAsk     Type = 0x8f // u32 number, a request for a secret: a line without its end
 )
 
 // String names the type as docs/guest.md does.
@@ -59,10 +61,10 @@ func (t Type) String() string {
 	for _, x := range []struct {
 		t    Type
 		name string
-	}{{TypeConfig, "CONFIG"}, {TypeSecret, "SECRET"}, {TypeExport, "EXPORT"}, {TypePing, "PING"}, {TypeTaken, "TAKEN"}, {TypeArrive, "ARRIVE"}, {TypeRelease, "RELEASE"}, {TypeSignal, "SIGNAL"}, {TypeStdin, "STDIN"}, {TypeEOF, "EOF"}, {TypeAck, "ACK"}, {TypeResize, "RESIZE"}, {TypeClosed, "CLOSED"},
+	}{{TypeConfig, "CONFIG"}, {TypeSecret, "SECRET"}, {TypeExport, "EXPORT"}, {TypePing, "PING"}, {TypeTaken, "TAKEN"}, {TypeArrive, "ARRIVE"}, {TypeAnswer, "ANSWER"}, {TypeRelease, "RELEASE"}, {TypeSignal, "SIGNAL"}, {TypeStdin, "STDIN"}, {TypeEOF, "EOF"}, {TypeAck, "ACK"}, {TypeResize, "RESIZE"}, {TypeClosed, "CLOSED"},
 		{TypeHello, "HELLO"}, {TypeReady, "READY"}, {TypeStarted, "STARTED"}, {TypeStdout, "STDOUT"}, {TypeStderr, "STDERR"}, {TypeExit, "EXIT"},
 		{TypeChanges, "CHANGES"}, {TypeError, "ERROR"}, {TypeCredit, "CREDIT"}, {TypeFailed, "FAILED"},
-		{TypeFile, "FILE"}, {TypeData, "DATA"}, {TypePong, "PONG"}, {TypeLeave, "LEAVE"}} {
+		{TypeFile, "FILE"}, {TypeData, "DATA"}, {TypePong, "PONG"}, {TypeLeave, "LEAVE"}, {TypeAsk, "ASK"}} {
 		if x.t == t {
 			return x.name
 		}

@@ -23,6 +23,8 @@ type Host struct {
 	rest   int64       // bytes of the file that are to come
 
 	network bool            // the cell has one, whose packets come through here
+	asks    bool            // the command asks for its secrets, through here
+	asked   asked           // what it asked for and was not answered
 	untaken [2]atomic.Int64 // bytes of STDOUT and STDERR for which TAKEN was not sent
 
 	mu  sync.Mutex
@@ -47,7 +49,7 @@ const (
 // An Event is one message of the guest. The field that its type names is set.
 type Event struct {
 	Type   Type
-	Data   []byte // STDOUT, STDERR, CHANGES, DATA, LEAVE; valid until the next call of Next
+	Data   []byte // STDOUT, STDERR, CHANGES, DATA, LEAVE, ASK; valid until the next call of Next
 	Last   bool   // CHANGES, DATA: nothing more comes
 	Hello  Hello
 	Ready  Ready
@@ -56,12 +58,13 @@ type Event struct {
 	Exit   Exit
 	Credit int
 	File   File
+	Number uint32 // ASK
 	Text   string // ERROR
 }
 
 // NewHost returns the host's end. The plan says what READY must tell of.
 func NewHost(r io.Reader, w io.Writer, p *plan.Plan) *Host {
-	h := &Host{frames: NewReader(r), out: w, probes: p.Boot.Probes, network: p.Network.Device}
+	h := &Host{frames: NewReader(r), out: w, probes: p.Boot.Probes, network: p.Network.Device, asks: p.Machine != nil && p.Machine.Asks}
 	h.layers = Pack(p).Layers
 	return h
 }
@@ -116,6 +119,10 @@ func (h *Host) Next() (Event, error) {
 			return Event{}, broken("LEAVE of %d bytes", len(body))
 		}
 		e.Data = body
+	case TypeAsk:
+		if e.Number, e.Data, err = h.asked.add(body); err != nil {
+			return Event{}, err
+		}
 	case TypeCredit:
 		if len(body) != 4 {
 			return Event{}, broken("CREDIT of %d bytes", len(body))
@@ -182,6 +189,8 @@ func (h *Host) expects(t Type) bool {
 		return h.state == file
 	case TypePong:
 		return h.state != wantHello && h.state != dead
+	case TypeAsk:
+		return h.asks && h.state == running
 	case TypeLeave:
 		return h.network && h.state != wantHello && h.state != dead
 	}

@@ -106,6 +106,7 @@ func TestLies(t *testing.T) {
 		{"a status that no process has", stream(up, Append(nil, TypeExit, Exit{Code: 4711}.Append(nil))), "EXIT with status 4711"},
 		{"a status and a signal", stream(up, Append(nil, TypeExit, Exit{Code: 0, Signal: 9}.Append(nil))), "EXIT with status 0 and signal 9"},
 		{"negative time", stream(up, Append(nil, TypeExit, Exit{Duration: -1}.Append(nil))), "negative"},
+		{"a request of a cell that has none", stream(up, frame(TypeAsk, "\x01\x00\x00\x00x")), "ASK does not come here"},
 		{"changes after the last", stream(up, goodExit, frame(TypeChanges, "\x01"), frame(TypeChanges, "\x00x")), "CHANGES does not come here"},
 		{"an error number that is none", stream(goodHello, goodReady, frame(TypeFailed, `{"path":"","stage":"","errno":0}`)), "FAILED with error 0"},
 	} {

@@ -35,7 +35,14 @@ type Machine struct {
 	UID    uint32   // who the cell is in the guest
 	GID    uint32
 	Owner  Owner // whose files on the host become that user's
+	Asks   bool  // the command asks for its secrets: the guest's first process listens in GuestSecrets, and passes requests on
 }
+
+// Places of a guest that are its first process's own.
+const (
+	GuestScratch = "/.scratch" // holds what changes in the working directory; only the guest's root can enter it
+	GuestSecrets = "/.secrets" // has the socket that serves secrets
+)
 
 // An Owner is a user and group of the host.
 type Owner struct{ UID, GID uint32 }
@@ -85,6 +92,10 @@ func ForGuest(a *authority.Authority, h Host, g Guest) (*Plan, error) {
 		m.UID, m.GID = insideID, insideID
 	}
 	gh.UID, gh.GID = m.UID, m.GID
+	if m.Asks = AsksForSecrets(a); m.Asks {
+		in.Files = append(slices.Clone(in.Files), SecretsGrant(GuestSecrets))
+		gh.Entries[GuestSecrets] = Entry{Kind: Directory, Mode: 0o700, Real: GuestSecrets}
+	}
 
 	p := &planner{a: &in, h: gh, p: &Plan{Backend: "microvm", Arch: h.Arch, Exports: len(a.Exports) > 0, Limits: a.Limits, Work: a.Work, Held: Held{Changes: -1, Terminal: -1, Device: -1, State: -1}, Machine: m}, guest: true}
 	p.machine(m, &in)
@@ -137,13 +148,17 @@ func (p *planner) machine(m *Machine, in *authority.Authority) {
 	if in.OnHost {
 		p.refuse("spec.authority.network", "the host's own network: a virtual machine has its own", "grant what it needs by name (--net NAME:PORT)")
 	}
-	if AsksForSecrets(in) && len(in.Secrets) > 0 {
-		p.refuse("spec.run.secretDelivery", "delivering secrets on a socket: "+yet, "use secretDelivery env, or choose the process backend")
-	}
 	for _, own := range m.Hidden {
 		for _, g := range append(slices.Clone(in.Files), authority.Grant{Host: in.Work.Path, From: in.Work.From}) {
 			if authority.Below(g.Host, own) {
 				p.refuse(g.From, fmt.Sprintf("%s is where cellos keeps the records of runs or their keys", g.Host), "grant another folder, or move them with CELLOS_STATE and XDG_CONFIG_HOME")
+			}
+		}
+	}
+	for _, own := range []string{GuestScratch, GuestSecrets} {
+		for _, g := range append(slices.Clone(in.Files), authority.Grant{Host: in.Work.Path, From: in.Work.From}) {
+			if authority.Below(g.Host, own) && !OfSecrets(g) {
+				p.refuse(g.From, fmt.Sprintf("%s is a place of the guest's own", own), "grant another folder")
 			}
 		}
 	}
@@ -176,7 +191,7 @@ func (p *planner) trays(m *Machine) {
 	}
 	seen := map[string]bool{}
 	for _, t := range p.trees {
-		if t.host == "" || t.system || seen[t.host] {
+		if t.host == "" || t.host == GuestSecrets || t.system || seen[t.host] {
 			continue
 		}
 		seen[t.host] = true

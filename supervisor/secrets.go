@@ -19,6 +19,8 @@ type Secrets interface {
 	Identity(ctx context.Context) error
 	// Deliver gets every other secret, begins to answer user uid of the host, and returns what is added to the command's environment.
 	Deliver(ctx context.Context, uid uint32) ([]secret.Variable, error)
+	// Answer answers a request that the cell's backend passes on: see cell.Streams. After Withdraw there is no answer.
+	Answer(ctx context.Context, line []byte) []byte
 	// Withdraw ends the delivery and wipes every value.
 	Withdraw() error
 	// Revoke gives back what the broker keeps.
@@ -29,6 +31,14 @@ type Secrets interface {
 func (l *life) instant() bool {
 	s, ok := l.Secrets.(interface{ Instant() bool })
 	return ok && s.Instant()
+}
+
+// answer is who answers requests that come through the backend; nil: nobody.
+func (l *life) answer() func(context.Context, []byte) []byte {
+	if l.Secrets == nil {
+		return nil
+	}
+	return l.Secrets.Answer
 }
 
 // revokeTime bounds the end of a delivery; the record waits for it.

@@ -245,7 +245,7 @@ func (l *life) build(ctx context.Context) <-chan error {
 			ctx, cancel := context.WithTimeoutCause(ctx, l.startTime(), fmt.Errorf("the cell did not stand after %v", l.startTime()))
 			defer cancel()
 			ends := l.relay.Cell
-			l.cell, err = l.Backend.Build(ctx, l.Plan, cell.Streams{In: ends.In, Out: ends.Out, Err: ends.Err, Secrets: l.delivered})
+			l.cell, err = l.Backend.Build(ctx, l.Plan, cell.Streams{In: ends.In, Out: ends.Out, Err: ends.Err, Secrets: l.delivered, Answer: l.answer()})
 		}
 		done <- err
 	}()

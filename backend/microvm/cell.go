@@ -51,6 +51,7 @@ type machineCell struct {
 	terminal     *machineTerminal // nil: the plan has none
 	outputs      [2]*output       // standard output and error
 	link         link
+	asked        asked
 	life         *watchdog // nil until the command is released
 	export       export
 	in, out, err *os.File // copies of the command's streams
@@ -91,6 +92,8 @@ func (c *machineCell) listen() {
 			c.outputs[e.Type-guest.TypeStdout].put(e.Data)
 		case guest.TypeLeave:
 			c.leave(e.Data)
+		case guest.TypeAsk:
+			c.ask(e.Number, e.Data)
 		case guest.TypeCredit:
 			c.room.add(e.Credit)
 		case guest.TypeChanges:

@@ -24,8 +24,10 @@ func (c *machineCell) Destroy() cell.Residue {
 		closeAll(c.in)
 		c.closeOutputs() // nobody waits for their reader any more
 		c.export.end(errors.New("the cell is being destroyed"))
+		c.asked.cancel()
 		if c.host != nil {
 			<-c.over
+			c.asked.all.Wait()
 			for _, o := range c.outputs {
 				o.finish()
 			}

@@ -86,7 +86,9 @@ func (b Backend) newCell(p *plan.Plan) *machineCell {
 	if silence == 0 {
 		silence = 2 * time.Minute
 	}
-	return &machineCell{plan: p, events: make(chan guest.Event, maxEvents), over: make(chan struct{}), left: make(chan struct{}), backend: b, life: newWatchdog(silence)}
+	c := &machineCell{plan: p, events: make(chan guest.Event, maxEvents), over: make(chan struct{}), left: make(chan struct{}), backend: b, life: newWatchdog(silence)}
+	c.asked.ctx, c.asked.cancel = context.WithCancel(context.Background())
+	return c
 }
 
 // bounded is a context for what the guest has to do now.
@@ -165,6 +167,7 @@ func (c *machineCell) start(ctx context.Context, b Backend, s cell.Streams) erro
 	if err := c.streams(s); err != nil {
 		return err
 	}
+	c.asked.answer = s.Answer
 	c.host = guest.NewHost(c.conn, c.conn, c.plan)
 	c.outputs = [2]*output{newOutput(guest.TypeStdout, c.host, c.out), newOutput(guest.TypeStderr, c.host, c.err)}
 	if err := c.openLink(); err != nil {
@@ -221,7 +224,7 @@ func (c *machineCell) config() guest.Config {
 	p := c.plan
 	return guest.Config{
 		Protocol: guest.Protocol, Time: time.Now().UnixNano(), Seed: seed, UID: p.Machine.UID, GID: p.Machine.GID,
-		Drives: c.drives, Image: p.Machine.Image != "", Etc: texts(p.Machine.Texts), Plan: guest.Pack(p), Output: c.out == c.err, Stdin: c.in != nil,
+		Drives: c.drives, Image: p.Machine.Image != "", Etc: texts(p.Machine.Texts), Plan: guest.Pack(p), Output: c.out == c.err, Stdin: c.in != nil, Asks: p.Machine.Asks,
 		Work: guest.Work{Path: []byte(p.Work.Path), Overlay: p.Work.Mode == authority.Overlay, Size: p.Limits.Scratch},
 	}
 }

@@ -139,8 +139,10 @@ func (a *asked) planned(env cli.Environment, to backends.Chosen) (*authority.Aut
 		a.from.narrow(auth, a.decision)
 		a.from.loosen(auth)
 	}
-	if a.folder, a.release, err = secretsFolder(auth, env); err != nil {
-		return nil, nil, cli.Failure{Code: cli.ExitRefused, Errs: []error{err}}
+	if !to.Asks {
+		if a.folder, a.release, err = secretsFolder(auth, env); err != nil {
+			return nil, nil, cli.Failure{Code: cli.ExitRefused, Errs: []error{err}}
+		}
 	}
 	h, err := host.Describe(plan.Paths(auth), slices.Concat(cli.Private(env), rooted(a.signing.Files(), a.leaving.Files(env.Vars)), to.Own)...)
 	if err == nil {

@@ -25,7 +25,7 @@ import (
 // A runSecrets is the delivery of one run's secrets.
 type runSecrets struct {
 	*delivery.Session
-	folder string // of the socket; "" if there is none
+	folder string // of the socket; "": the host has none
 }
 
 // Withdraw ends the delivery; the socket and its folder go.
@@ -67,14 +67,15 @@ func secretsFolder(auth *authority.Authority, env cli.Environment) (folder strin
 	return folder, func() { delivery.RemoveFolder(folder) }, nil
 }
 
-// secrets composes the delivery of a document's secrets; nil if there is nothing to deliver.
+// secrets composes the delivery of a document's secrets; nil if there is nothing to deliver. The folder has the socket on which requests come; ""
+// means that none do, or by the backend.
 func secrets(auth *authority.Authority, g *grants, folder string, env cli.Environment) (*runSecrets, error) {
-	if len(auth.Secrets) == 0 && folder == "" {
+	if len(auth.Secrets) == 0 && !plan.AsksForSecrets(auth) {
 		return nil, nil
 	}
-	s := &delivery.Session{Mode: auth.Delivery, Keys: auth.Secrets, TTL: auth.Limits.Lifetime}
+	s := &delivery.Session{Mode: auth.Delivery, Keys: auth.Secrets, TTL: auth.Limits.Lifetime, At: plan.SecretsAt + "/" + delivery.SocketName}
 	if folder != "" {
-		s.Socket, s.At = filepath.Join(folder, delivery.SocketName), plan.SecretsAt+"/"+delivery.SocketName
+		s.Socket = filepath.Join(folder, delivery.SocketName)
 	}
 	if i := auth.Identity; i != nil {
 		s.Alias, s.Audience, s.AliasTTL = i.SecretRef, i.Audience, i.TTL

@@ -28,6 +28,10 @@ func (m *machine) cell(c guest.Config, secrets []secret.Variable, lap func(int))
 	if err != nil {
 		return err
 	}
+	asks, err := m.listenForAsks(c, p)
+	if err != nil {
+		return err
+	}
 	s.cell.Secrets = secrets
 	built, err := build(c, p, s.cell)
 	s.closeInner()
@@ -39,7 +43,7 @@ func (m *machine) cell(c guest.Config, secrets []secret.Variable, lap func(int))
 	}
 	lap(2)
 	ctx := context.Background()
-	l := &life{m: m, cell: built, released: make(chan struct{}), opened: make(chan struct{}), outputs: map[guest.Type]*outgoing{}}
+	l := &life{m: m, cell: built, asks: asks, released: make(chan struct{}), opened: make(chan struct{}), outputs: map[guest.Type]*outgoing{}}
 	l.openLink()
 	m.acked = make(chan struct{})
 	go l.hear()
@@ -74,6 +78,7 @@ func (m *machine) cell(c guest.Config, secrets []secret.Variable, lap func(int))
 	if err := m.send(guest.TypeStarted, binary.LittleEndian.AppendUint32(nil, 2)); err != nil {
 		return err
 	}
+	asks.begin()
 	var outputs sync.WaitGroup
 	for _, o := range l.outputs {
 		outputs.Go(func() { o.pump(m) })
@@ -82,6 +87,7 @@ func (m *machine) cell(c guest.Config, secrets []secret.Variable, lap func(int))
 	if err != nil {
 		return err
 	}
+	asks.close()
 	outputs.Wait()
 	end := guest.Exit{Code: o.Code, Signal: o.Signal, Duration: o.Duration, User: o.User, System: o.System, MaxRSS: o.MaxRSS, Read: o.Read, Written: o.Written,
 		Tasks: o.Tasks, OOMKills: max(0, oomKills()-kills)}

@@ -14,6 +14,7 @@ import (
 
 	"cellos.io/cellos/cell"
 	"cellos.io/cellos/guest"
+	"cellos.io/cellos/plan"
 	"cellos.io/cellos/sysabi"
 )
 
@@ -26,7 +27,7 @@ func (m *machine) changes(c guest.Config, built cell.Cell) error {
 	buf := bufio.NewWriterSize(part{m, guest.TypeChanges}, guest.MaxData)
 	dir := built.Changes()
 	if c.Work.Overlay {
-		d, err := os.Open(Scratch + "/upper")
+		d, err := os.Open(plan.GuestScratch + "/upper")
 		if err != nil {
 			return err
 		}

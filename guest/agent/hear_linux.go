@@ -20,6 +20,7 @@ type life struct {
 	cell     cell.Cell
 	in       *input
 	outputs  map[guest.Type]*outgoing
+	asks     *asks    // requests for secrets; nil: it cannot ask
 	link     *os.File // packets of the cell's network; nil: it has none
 	linkFD   int
 	released chan struct{} // closed when the host says RELEASE
@@ -99,6 +100,7 @@ func (l *life) hear() {
 			l.m.send(guest.TypePong)
 		case t == guest.TypeArrive && l.link != nil:
 			sysabi.WriteNow(l.linkFD, b) // a packet for which there is no room is lost, as on every link
+		case t == guest.TypeAnswer && l.asks.hear(b):
 		case t == guest.TypeExport:
 			if l.m.export(c, string(b)) != nil {
 				return

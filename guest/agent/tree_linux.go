@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"cellos.io/cellos/guest"
+	"cellos.io/cellos/plan"
 	"cellos.io/cellos/sysabi"
 )
 
@@ -22,11 +23,6 @@ import (
 const (
 	staging = "/drives" // one folder a drive
 	root    = "/tree"   // what becomes the root
-)
-
-// Inside are the places of the finished tree that are not of a drive.
-const (
-	Scratch = "/.scratch" // holds what changes in the working directory; only root can enter it
 )
 
 // drives mounts every drive read-only in staging.
@@ -114,6 +110,11 @@ func tree(c guest.Config) error {
 		}
 		if err != nil {
 			return fmt.Errorf("showing the drive %s at %s: %w", d.Device, at, err)
+		}
+	}
+	if c.Asks {
+		if err := os.Mkdir(root+plan.GuestSecrets, 0o700); err != nil {
+			return fmt.Errorf("making the folder of the secrets' socket: %w", err)
 		}
 	}
 	if err := work(c); err != nil {
@@ -226,13 +227,13 @@ func show(from, at string, folder bool) error {
 // work puts an overlay over the working directory. Its marks are trusted.overlay.*, which only the machine's root can set, and its upper
 // layer is in memory, which the kernel may move to the scratch drive.
 func work(c guest.Config) error {
-	if err := os.MkdirAll(root+Scratch, 0o700); err != nil {
+	if err := os.MkdirAll(root+plan.GuestScratch, 0o700); err != nil {
 		return err
 	}
 	if !c.Work.Overlay {
 		return nil
 	}
-	s := root + Scratch
+	s := root + plan.GuestScratch
 	if err := sysabi.Mount("cellos-guest", s, "tmpfs", sysabi.MS_NOSUID|sysabi.MS_NODEV, fmt.Sprintf("mode=0700,size=%d,nr_inodes=%d", c.Work.Size, max(c.Work.Size/4096, 65536))); err != nil {
 		return err
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -13,8 +15,8 @@ import (
 
 // Limits of one request. A command that asks for more does something else than asking for secrets.
 const (
-	maxRequest  = 64 << 10        // bytes of the line
-	requestTime = 5 * time.Second // from the connection to the answer's last byte
+	MaxRequest  = 64 << 10        // bytes of the line
+	RequestTime = 5 * time.Second // from the connection to the answer's last byte
 )
 
 // A request is a line of JSON; fields that are not known are not looked at.
@@ -29,8 +31,63 @@ type received struct {
 	Key   *string `json:"key"`
 }
 
+// A desk answers the requests of one command, whichever way they come.
+type desk struct {
+	session *Session
+	keys    []string
+	token   secret.Value
+	began   time.Time
+
+	ctx    context.Context // ends with the delivery
+	cancel context.CancelFunc
+
+	mu     sync.Mutex
+	closed bool
+	all    sync.WaitGroup // those that are being answered
+}
+
+func (s *Session) open(token secret.Value) *desk {
+	d := &desk{session: s, keys: s.keys(), token: token, began: time.Now()}
+	d.ctx, d.cancel = context.WithCancel(context.Background())
+	return d
+}
+
+// close ends the answers, also those that are waited for.
+func (v *desk) close() {
+	v.mu.Lock()
+	v.closed = true
+	v.mu.Unlock()
+	v.cancel()
+	v.all.Wait()
+	v.token.Wipe()
+}
+
+// enter notes that somebody is answered; false means that the end has come.
+func (v *desk) enter() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.closed {
+		v.all.Add(1)
+	}
+	return !v.closed
+}
+
+// serve answers on a socket.
+func (v *desk) serve(ctx context.Context, line []byte, to io.Writer) {
+	answer := v.answer(ctx, line)
+	to.Write(answer)
+	clear(answer)
+}
+
 // answer returns the line that answers a request, nil if it is none. Whoever calls wipes it.
-func (v *server) answer(ctx context.Context, line []byte) []byte {
+func (v *desk) answer(ctx context.Context, line []byte) []byte {
+	if !v.enter() {
+		return nil
+	}
+	defer v.all.Done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(v.ctx, cancel)()
 	var q received
 	if json.Unmarshal(line, &q) != nil || q.Token == nil || q.Key == nil {
 		return nil
@@ -52,7 +109,7 @@ func (v *server) answer(ctx context.Context, line []byte) []byte {
 	}
 	value, ok := s.got[key]
 	if !ok {
-		ctx, cancel := context.WithTimeout(ctx, requestTime)
+		ctx, cancel := context.WithTimeout(ctx, RequestTime)
 		defer cancel()
 		var err error
 		if value, err = s.lease.Resolve(ctx, s.asked(key)); err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // clientTime is how long Get waits: longer than the other side.
-const clientTime = 2 * requestTime
+const clientTime = 2 * RequestTime
 
 // maxAnswer bounds an answer: a value of 1 MiB, each byte of it escaped.
 const maxAnswer = 6<<20 + 1024

@@ -218,7 +218,7 @@ func TestWithdrawWhileAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	token := variables(vars)[TokenVariable]
-	for range 2 * maxParallel { // more than are served at once
+	for range 2 * MaxParallel { // more than are served at once
 		c, err := net.Dial("unix", s.Socket)
 		if err != nil {
 			break // the queue of the kernel is full
@@ -227,7 +227,7 @@ func TestWithdrawWhileAsked(t *testing.T) {
 	}
 	began := time.Now()
 	s.Withdraw()
-	if d := time.Since(began); d > requestTime {
+	if d := time.Since(began); d > RequestTime {
 		t.Errorf("the end took %v", d)
 	}
 	if _, err := Get(context.Background(), s.Socket, token, "k"); err == nil {

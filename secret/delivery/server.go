@@ -4,25 +4,17 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
-
-	"cellos.io/cellos/secret"
 )
 
-// A server answers on the socket.
-type server struct {
-	session *Session
-	keys    []string
-	token   secret.Value
-	uid     uint32
-	began   time.Time
+// A Server listens on a socket, for one user: one request a connection, within its limits.
+type Server struct {
+	uid    uint32
+	answer func(ctx context.Context, line []byte, to io.Writer)
 
 	listener *net.UnixListener
 	cancel   context.CancelFunc
@@ -33,26 +25,28 @@ type server struct {
 	conns map[*net.UnixConn]bool // that are being answered; nil: the end
 }
 
-// maxParallel bounds the requests that are answered at once; more wait in the kernel's queue.
-const maxParallel = 128
+// MaxParallel bounds the requests that are answered at once; more wait in the kernel's queue.
+const MaxParallel = 128
 
-func listen(s *Session, token secret.Value, uid uint32) (*server, error) {
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: s.Socket, Net: "unix"})
+// Listen makes the socket, which must not exist, and answers user uid there. The function writes the line that answers a request, or nothing; it is
+// called concurrently, at most MaxParallel times at once.
+func Listen(socket string, uid uint32, answer func(ctx context.Context, line []byte, to io.Writer)) (*Server, error) {
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(s.Socket, 0o600); err != nil {
+	if err := os.Chmod(socket, 0o600); err != nil {
 		l.Close()
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	v := &server{session: s, keys: s.keys(), token: token, uid: uid, began: time.Now(), listener: l, cancel: cancel, slots: make(chan struct{}, maxParallel), conns: map[*net.UnixConn]bool{}}
+	v := &Server{uid: uid, answer: answer, listener: l, cancel: cancel, slots: make(chan struct{}, MaxParallel), conns: map[*net.UnixConn]bool{}}
 	v.all.Add(1)
 	go v.accept(ctx)
 	return v, nil
 }
 
-func (v *server) accept(ctx context.Context) {
+func (v *Server) accept(ctx context.Context) {
 	defer v.all.Done()
 	for {
 		v.slots <- struct{}{}
@@ -79,8 +73,8 @@ func (v *server) accept(ctx context.Context) {
 }
 
 // talk answers one request: one line, one answer, the end.
-func (v *server) talk(ctx context.Context, conn *net.UnixConn) {
-	conn.SetDeadline(time.Now().Add(requestTime))
+func (v *Server) talk(ctx context.Context, conn *net.UnixConn) {
+	conn.SetDeadline(time.Now().Add(RequestTime))
 	if !v.enter(conn) {
 		return
 	}
@@ -92,14 +86,12 @@ func (v *server) talk(ctx context.Context, conn *net.UnixConn) {
 	if err != nil {
 		return
 	}
-	answer := v.answer(ctx, line)
+	v.answer(ctx, line, conn)
 	clear(line) // it has the token
-	conn.Write(answer)
-	clear(answer)
 }
 
 // enter notes a connection, so that the end can cut it off; false means that the end has come.
-func (v *server) enter(conn *net.UnixConn) bool {
+func (v *Server) enter(conn *net.UnixConn) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.conns == nil {
@@ -109,7 +101,7 @@ func (v *server) enter(conn *net.UnixConn) bool {
 	return true
 }
 
-func (v *server) leave(conn *net.UnixConn) {
+func (v *Server) leave(conn *net.UnixConn) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	delete(v.conns, conn)
@@ -129,10 +121,10 @@ func readLine(r io.Reader) ([]byte, error) {
 			return b, nil
 		case err != nil:
 			return nil, err
-		case len(b) > maxRequest:
+		case len(b) > MaxRequest:
 			return nil, errors.New("the request is too long")
 		case len(b) == cap(b):
-			grown := make([]byte, len(b), min(2*cap(b), maxRequest+2))
+			grown := make([]byte, len(b), min(2*cap(b), MaxRequest+2))
 			copy(grown, b)
 			clear(b)
 			b = grown
@@ -140,8 +132,8 @@ func readLine(r io.Reader) ([]byte, error) {
 	}
 }
 
-// close ends all of it; the socket is removed.
-func (v *server) close() {
+// Close ends all of it; the socket is removed. Requests that are being answered are cut off.
+func (v *Server) Close() {
 	v.listener.Close()
 	v.cancel()
 	v.mu.Lock()
@@ -151,37 +143,4 @@ func (v *server) close() {
 	v.conns = nil
 	v.mu.Unlock()
 	v.all.Wait()
-	v.token.Wipe()
-}
-
-// FolderPattern begins the name of the folder of a socket.
-const FolderPattern = "cellos-rs-"
-
-// SocketName is the name of the socket in its folder.
-const SocketName = "broker.sock"
-
-// maxName is what the name of a socket may have, in bytes: unix(7), sun_path without the NUL at its end.
-const maxName = 107
-
-// Folder makes a folder for a socket, which only the caller may enter.
-func Folder(temp string) (string, error) {
-	dir, err := os.MkdirTemp(temp, FolderPattern)
-	if n := len(filepath.Join(dir, SocketName)); err == nil && n > maxName {
-		os.Remove(dir)
-		err = fmt.Errorf("the socket's name in %s would have %d bytes, and %d are possible (unix(7)): set TMPDIR to a shorter one", temp, n, maxName)
-	}
-	if err != nil {
-		return "", fmt.Errorf("making the folder of the secrets' socket: %w", err)
-	}
-	return dir, nil
-}
-
-// RemoveFolder removes the folder with the socket. That it is gone is no error.
-func RemoveFolder(dir string) error {
-	for _, p := range []string{filepath.Join(dir, SocketName), dir} {
-		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("removing the folder of the secrets' socket: %w", err)
-		}
-	}
-	return nil
 }

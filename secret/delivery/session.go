@@ -50,7 +50,9 @@ type Session struct {
 	Audience string        // what the broker is asked for in its place
 	AliasTTL time.Duration // of the identity
 
-	Socket string // path of the socket on the host, in a folder that exists; it is the cell's user's to enter, and nobody else's
+	// Socket is the path of the socket on the host, in a folder that exists; it is the cell's user's to enter, and nobody else's. "": nothing of the
+	// host listens, and the cell's requests come by Answer.
+	Socket string
 	At     string // the same path in the cell
 
 	// Known is told of each value before anybody gets it; its error withholds the value. Nil: nobody is told. It may be called concurrently.
@@ -58,7 +60,8 @@ type Session struct {
 
 	got   map[string]secret.Value // taken at the start
 	lease broker.Lease
-	serve *server
+	desk  *desk   // nil: nobody is answered
+	serve *Server // nil: nobody listens
 
 	mu     sync.Mutex
 	taken  map[string]int64
@@ -176,9 +179,12 @@ func (s *Session) Deliver(ctx context.Context, uid uint32) ([]secret.Variable, e
 		return vars, nil
 	}
 	token := secret.FromString(newToken())
-	var err error
-	if s.serve, err = listen(s, token, uid); err != nil {
-		return nil, fmt.Errorf("start %s secret delivery session: %w", s.Mode, err)
+	s.desk = s.open(token)
+	if s.Socket != "" {
+		var err error
+		if s.serve, err = Listen(s.Socket, uid, s.desk.serve); err != nil {
+			return nil, fmt.Errorf("start %s secret delivery session: %w", s.Mode, err)
+		}
 	}
 	return []secret.Variable{
 		{Name: ModeVariable, Value: secret.FromString(s.Mode)},
@@ -222,11 +228,24 @@ func newToken() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
+// Answer answers a request that the cell passed on: the line, without its newline. Nil means that it gets no answer: it is no request, or
+// nothing is delivered on request, not yet, or not any more. Whoever calls wipes the answer. It may be called concurrently, from when Deliver
+// has returned; it does not wait longer than RequestTime.
+func (s *Session) Answer(ctx context.Context, line []byte) []byte {
+	if s.desk == nil {
+		return nil
+	}
+	return s.desk.answer(ctx, line)
+}
+
 // Withdraw ends the delivery and wipes every value. Requests that are being answered are cut off.
 func (s *Session) Withdraw() {
 	if s.serve != nil {
-		s.serve.close()
+		s.serve.Close()
 		s.serve = nil
+	}
+	if s.desk != nil {
+		s.desk.close()
 	}
 	for _, v := range s.got {
 		v.Wipe()

@@ -142,12 +142,12 @@ func TestExpiry(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Withdraw()
-	s.serve.began = s.serve.began.Add(-time.Hour - time.Second) // before the first request
+	s.desk.began = s.desk.began.Add(-time.Hour - time.Second) // before the first request
 	token := variables(vars)[TokenVariable]
 	if _, err := Get(ctx, s.Socket, token, "k"); err == nil || err.Error() != "secret expired" {
 		t.Error(err)
 	}
-	s.serve.began, s.TTL = time.Now(), 0 // at least a second
+	s.desk.began, s.TTL = time.Now(), 0 // at least a second
 	if _, err := Get(ctx, s.Socket, token, "k"); err != nil {
 		t.Error(err)
 	}
@@ -189,7 +189,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(`[`)
 	s := &Session{Mode: Broker, Keys: []string{"k"}, TTL: time.Hour}
 	s.keep("k", secret.FromString("hunter2"))
-	v := &server{session: s, keys: s.keys(), token: secret.FromString("t"), began: time.Now()}
+	v := s.open(secret.FromString("t"))
 	f.Fuzz(func(t *testing.T, line string) {
 		answer := v.answer(context.Background(), []byte(line))
 		var q request
@@ -201,4 +201,37 @@ func FuzzAnswer(f *testing.F) {
 			t.Errorf("%q is answered with %q", line, answer)
 		}
 	})
+}
+
+// TestAnswer: a request that a cell passes on is answered as on the socket, to the end of the delivery, and there is no socket.
+func TestAnswer(t *testing.T) {
+	for _, mode := range []string{Broker, Leased} {
+		s := session(t, mode, leaser{&fake{values: map[string]string{"k": "v"}}}, "k")
+		s.Socket = ""
+		ctx := context.Background()
+		if got := s.Answer(ctx, []byte(`{}`)); got != nil {
+			t.Errorf("%s: answered %q before the delivery", mode, got)
+		}
+		vars, err := s.Deliver(ctx, me)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := variables(vars)[TokenVariable]
+		ask := func(token string) string {
+			return string(s.Answer(ctx, []byte(`{"token":"`+token+`","key":"k"}`)))
+		}
+		if got := ask(token); got != "{\"value\":\"v\"}\n" {
+			t.Errorf("%s: %q", mode, got)
+		}
+		if got := ask("x"); got != "{\"error\":\"unauthorized\"}\n" {
+			t.Errorf("%s: %q", mode, got)
+		}
+		if got := s.Answer(ctx, []byte("nothing")); got != nil {
+			t.Errorf("%s: %q", mode, got)
+		}
+		s.Withdraw()
+		if got := ask(token); got != "" {
+			t.Errorf("%s: %q after the end", mode, got)
+		}
+	}
 }

@@ -16,6 +16,7 @@ type Chosen struct {
 	Name  string
 	Plan  func(*authority.Authority, plan.Host) (*plan.Plan, error)
 	Own   []string                           // folders of the backend's, which no cell may have
+	Asks  bool                               // its cells ask for secrets by the backend: the host needs no socket
 	Boots *Booted                            // filled by plan; nil: nothing boots
 	Cells func(process.Backend) cell.Backend // given what cells of processes would be built by
 }

@@ -40,7 +40,7 @@ func machines(env cli.Environment, strict bool) (Chosen, error) {
 	boots := &Booted{}
 	boots.Manifest, _ = env.Vars.Path(variable.FirecrackerManifest)
 	return Chosen{
-		Name: backendMicroVM, Boots: boots,
+		Name: backendMicroVM, Boots: boots, Asks: true,
 		Own: []string{b.Store.Dir()},
 		Plan: func(a *authority.Authority, h plan.Host) (*plan.Plan, error) {
 			// The first run makes images and starts the kernel to learn what it is: whoever waits for that can end it.
