@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -28,7 +27,7 @@ func (s *site) repository() string {
 // TestGrantedNames: real programs reach what was granted with nothing set up in the cell, and nothing else.
 func TestGrantedNames(t *testing.T) {
 	s := newSite(t)
-	client := staticClient(t)
+	client, musl := staticClient(t), muslClient(t)
 	everywhere(t, func(t *testing.T, u user) {
 		for _, c := range []struct{ name, needs, script, out string }{
 			{"curl", "curl", `curl -s http://a.test:$HTTP/; curl -s --cacert $CA https://a.test:$TLS/; curl -s -m 20 http://b.test:$HTTP/ || echo refused $?`, "GET a.test 0\nGET a.test 0\nrefused 7\n"},
@@ -42,26 +41,53 @@ print(urllib.request.urlopen('http://a.test:'+os.environ['HTTP']).read().decode(
 print(urllib.request.urlopen('https://a.test:'+os.environ['TLS'],context=ssl.create_default_context(cafile=os.environ['CA'])).read().decode().strip())"`, "GET a.test 0\nGET a.test 0\n"},
 			{"node", "node", `NODE_EXTRA_CA_CERTS=$CA node -e "fetch('https://a.test:'+process.env.TLS).then(r=>r.text()).then(t=>process.stdout.write(t))"`, "GET a.test 0\n"},
 			{"perl", "perl", `perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(PeerAddr=>"a.test:$ENV{HTTP}") or die; print $s "GET / HTTP/1.0\r\nHost: a.test\r\n\r\n"; @l=<$s>; print $l[-1]'`, "GET a.test 0\n"},
-			{"pip", "pip3", `pip3 install -q --no-cache-dir --disable-pip-version-check --index-url http://a.test:$HTTP/files/simple/ --trusted-host a.test --target lib hello-cell 2>&1 | grep -v WARNING
+			{"requests and aiohttp", "../lib/python3/dist-packages/requests ../lib/python3/dist-packages/aiohttp", `/usr/bin/python3 -c "import requests,aiohttp,asyncio,ssl,os
+h,t,ca='http://a.test:'+os.environ['HTTP'],'https://a.test:'+os.environ['TLS'],os.environ['CA']
+with requests.Session() as s:
+    s.verify=ca; print([s.get(u).text.strip() for u in (h,h,t,t)], s.post(t,data=b'12345').text.strip())
+    try: s.get('https://nowhere.test')
+    except requests.ConnectionError: print('refused')
+async def main():
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=ca))) as s:
+        async def get(u):
+            async with s.get(u) as r: return (await r.text()).strip()
+        print(await asyncio.gather(*map(get,(h,t,h,t))))
+        try: await get('https://nowhere.test')
+        except aiohttp.ClientConnectorError: print('refused')
+asyncio.run(main())"`, `['GET a.test 0', 'GET a.test 0', 'GET a.test 0', 'GET a.test 0'] POST a.test 5
+refused
+['GET a.test 0', 'GET a.test 0', 'GET a.test 0', 'GET a.test 0']
+refused
+`},
+			{"pip", "pip3", `pip3 install -q --no-cache-dir --disable-pip-version-check --index-url https://a.test:$TLS/files/simple/ --cert $CA --target lib hello-cell 2>&1 | grep -v WARNING
 PYTHONPATH=lib python3 -c "import hello_cell"`, "hello from a wheel\n"},
-			{"go mod download", "../local/go/bin/go", `PATH=/usr/local/go/bin:$PATH; mkdir m && cd m && printf 'module m\n\ngo 1.21\n\nrequire example.test/x v1.0.0\n' >go.mod && export HOME=/tmp GOPATH=/tmp/p GOCACHE=/tmp/c GOTOOLCHAIN=local GOSUMDB=off GOFLAGS=-mod=mod GOPROXY=http://a.test:$HTTP/files/proxy
-go mod download -x example.test/x 2>/dev/null; cat /tmp/p/pkg/mod/example.test/x@v1.0.0/x.txt; GOPROXY=http://nowhere.test go mod download example.test/y@v1.0.0 2>/dev/null || echo refused`, "content\nrefused\n"},
+			{"go mod download", "../local/go/bin/go", `PATH=/usr/local/go/bin:$PATH; mkdir m && cd m && printf 'module m\n\ngo 1.21\n\nrequire example.test/x v1.0.0\n' >go.mod && export HOME=/tmp GOCACHE=/tmp/c GOTOOLCHAIN=local GOSUMDB=off GOFLAGS=-mod=mod SSL_CERT_FILE=$CA
+for p in http://a.test:$HTTP https://a.test:$TLS; do GOPATH=/tmp/p$n GOPROXY=$p/files/proxy go mod download -x example.test/x 2>/dev/null; cat /tmp/p$n/pkg/mod/example.test/x@v1.0.0/x.txt; n=2; done
+GOPATH=/tmp/p GOPROXY=http://nowhere.test go mod download example.test/y@v1.0.0 2>/dev/null || echo refused`, "content\ncontent\nrefused\n"},
 			{"npm ci", "npm", `mkdir n && cd n && echo '{"name":"n","version":"1.0.0","dependencies":{"hello-cell":"1.0.0"}}' >package.json
-echo '{"name":"n","version":"1.0.0","lockfileVersion":3,"requires":true,"packages":{"":{"name":"n","version":"1.0.0","dependencies":{"hello-cell":"1.0.0"}},"node_modules/hello-cell":{"version":"1.0.0","resolved":"http://a.test:'$HTTP'/files/npm/hello-cell-1.0.0.tgz"}}}' >package-lock.json
-HOME=/tmp npm ci --no-audit --no-fund --no-update-notifier --loglevel=error --cache /tmp/npm >/dev/null && node -e 'require("hello-cell")'`, "hello from npm\n"},
+echo '{"name":"n","version":"1.0.0","lockfileVersion":3,"requires":true,"packages":{"":{"name":"n","version":"1.0.0","dependencies":{"hello-cell":"1.0.0"}},"node_modules/hello-cell":{"version":"1.0.0","resolved":"https://a.test:'$TLS'/files/npm/hello-cell-1.0.0.tgz"}}}' >package-lock.json
+HOME=/tmp npm ci --no-audit --no-fund --no-update-notifier --loglevel=error --cafile $CA --fetch-retries=0 --cache /tmp/npm >/dev/null && node -e 'require("hello-cell")'`, "hello from npm\n"},
 			{"Java", "java", `cat >H.java <<'END'
-import java.net.URI; import java.net.http.*;
-class H { public static void main(String[] a) throws Exception {
-  var c = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build(); // by itself it asks for an upgrade to HTTP/2 without TLS, which is refused
-  System.out.print(c.send(HttpRequest.newBuilder(URI.create("http://a.test:" + System.getenv("HTTP") + "/")).build(), HttpResponse.BodyHandlers.ofString()).body());
-  try { c.send(HttpRequest.newBuilder(URI.create("http://nowhere.test/")).build(), HttpResponse.BodyHandlers.ofString()); } catch (java.net.ConnectException e) { System.out.println("refused"); }
+import java.io.*; import java.net.URI; import java.net.http.*; import java.security.KeyStore; import java.security.cert.CertificateFactory; import javax.net.ssl.*;
+class H {
+  static void get(HttpClient c, String uri) throws Exception { System.out.print(c.send(HttpRequest.newBuilder(URI.create(uri)).build(), HttpResponse.BodyHandlers.ofString()).body()); }
+  public static void main(String[] a) throws Exception {
+    var k = KeyStore.getInstance(KeyStore.getDefaultType()); k.load(null);
+    k.setCertificateEntry("ca", CertificateFactory.getInstance("X.509").generateCertificate(new FileInputStream(System.getenv("CA"))));
+    var m = TrustManagerFactory.getInstance("PKIX"); m.init(k);
+    var t = SSLContext.getInstance("TLS"); t.init(null, m.getTrustManagers(), null);
+    get(HttpClient.newBuilder().sslContext(t).build(), "https://a.test:" + System.getenv("TLS") + "/");
+    var c = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build(); // by itself it asks for an upgrade to HTTP/2 without TLS, which is refused
+    get(c, "http://a.test:" + System.getenv("HTTP") + "/");
+    try { get(c, "http://nowhere.test/"); } catch (java.net.ConnectException e) { System.out.println("refused"); }
 } }
 END
-java -Xshare:auto H.java`, "GET a.test 0\nrefused\n"},
-			{"apt-get update", "apt-get", `mkdir -p /tmp/a/state/lists/partial /tmp/a/cache/archives/partial; echo "deb [trusted=yes] http://a.test:$HTTP/files/apt ./" >/tmp/a/list
-o="-q -o Dir::State=/tmp/a/state -o Dir::Cache=/tmp/a/cache -o Dir::Etc::sourcelist=/tmp/a/list -o Dir::Etc::sourceparts=- -o Dir::Etc::main=- -o Dir::Etc::parts=- -o Dir::State::status=/dev/null -o Acquire::Languages=none"
-apt-get $o update >/tmp/a/out 2>&1 || cat /tmp/a/out; apt-cache $o show hello-cell | grep ^Version`, "Version: 1.0\n"},
+java -Xshare:auto H.java`, "GET a.test 0\nGET a.test 0\nrefused\n"},
+			{"apt-get update", "apt-get", `for from in http://a.test:$HTTP https://a.test:$TLS; do d=/tmp/a$n; n=2; mkdir -p $d/state/lists/partial $d/cache/archives/partial; echo "deb [trusted=yes] $from/files/apt ./" >$d/list
+o="-q -o Dir::State=$d/state -o Dir::Cache=$d/cache -o Dir::Etc::sourcelist=$d/list -o Dir::Etc::sourceparts=- -o Dir::Etc::main=- -o Dir::Etc::parts=- -o Dir::State::status=/dev/null -o Acquire::Languages=none -o Acquire::https::CAInfo=$CA"
+apt-get $o update >$d/out 2>&1 || cat $d/out; apt-cache $o show hello-cell | grep ^Version; done`, "Version: 1.0\nVersion: 1.0\n"},
 			{"static Go", "true", `./client a.test:$HTTP; ./client nowhere.test:80`, "GET a.test 0\nrefused\n"},
+			{"static musl", "musl-gcc", `./muslclient a.test $HTTP; ./muslclient a.test 9`, "GET a.test 0\nrefused\n"},
 			{"server speaks first", "python3", `python3 -c "import socket,os
 s=socket.create_connection(('echo.test',int(os.environ['ECHO'])))
 print(s.recv(100)); s.sendall(b'x'*200000); s.shutdown(1)
@@ -80,6 +106,9 @@ for n in (1,1400,9000): s.send(b'x'*n); print(len(s.recv(65535)))"`, "1\n1400\n9
 				needs(t, strings.Fields(c.needs)...)
 				b := online(t, u)
 				b.copyIn(client, "client")
+				if musl != "" {
+					b.copyIn(musl, "muslclient")
+				}
 				flags := append(s.grant("a.test:"+s.http+"/http", "a.test:"+s.tls+"/https", "echo.test:"+s.echo, "echo.test:"+s.udp+"/udp", "b.test:1"), s.variables()...)
 				r, events := b.gated(flags, "sh", "-c", c.script)
 				if out := r.ok(t); out != c.out {
@@ -121,47 +150,6 @@ func (b *bench) copyIn(file, name string) {
 		b.t.Fatal(err)
 	}
 	b.write(name, string(data), 0o755)
-}
-
-const clientSource = `package main
-
-import (
-	"bufio"
-	"fmt"
-	"net"
-	"os"
-)
-
-func main() {
-	c, err := net.Dial("tcp", os.Args[1])
-	if err != nil {
-		fmt.Println("refused")
-		return
-	}
-	host, _, _ := net.SplitHostPort(os.Args[1])
-	fmt.Fprintf(c, "GET / HTTP/1.0\r\nHost: %s\r\n\r\n", host)
-	last := ""
-	for in := bufio.NewScanner(c); in.Scan(); {
-		last = in.Text()
-	}
-	fmt.Println(last)
-}
-`
-
-// staticClient builds a program that has its own resolver and no libc.
-func staticClient(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	src, bin := filepath.Join(dir, "client.go"), filepath.Join(dir, "client")
-	if err := os.WriteFile(src, []byte(clientSource), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("go", "build", "-o", bin, src)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GO111MODULE=off")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building a client: %v\n%s", err, out)
-	}
-	return bin
 }
 
 // TestRefusalsAreTold: one line for each, with the grant that would allow it, and nothing waits.
