@@ -97,8 +97,11 @@ func newCell(t *testing.T, frames bool, dial func(context.Context, string, netip
 		}
 	}
 	const mtu = 1500
-	g := New(Config{Config: wire.Config{Rules: rules, Names: authority.Names{Types: authority.DefaultTypes()}, Cell: cellAddr, Cell6: cellAddr6, Gate: gateAddr,
+	g, err := New(Config{Config: wire.Config{Rules: rules, Names: authority.Names{Types: authority.DefaultTypes()}, Cell: cellAddr, Cell6: cellAddr6, Gate: gateAddr,
 		StandIns: netip.MustParsePrefix("198.19.0.0/16"), MTU: mtu}, Hosts: hosts, Dial: dial})
+	if err != nil {
+		t.Fatal(err)
+	}
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -52,9 +52,12 @@ func FuzzStack(f *testing.F) {
 		}
 		ours, theirs := os.NewFile(uintptr(fds[0]), "cell"), os.NewFile(uintptr(fds[1]), "gate")
 		defer ours.Close()
-		g := New(Config{Config: wire.Config{Rules: []authority.Rule{{Host: "echo.example", Port: 7}, {Host: "2001:db9::7", Port: 7}}, Names: authority.Names{Types: authority.DefaultTypes()},
+		g, err := New(Config{Config: wire.Config{Rules: []authority.Rule{{Host: "echo.example", Port: 7}, {Host: "2001:db9::7", Port: 7}}, Names: authority.Names{Types: authority.DefaultTypes()},
 			Cell: cellAddr, Cell6: cellAddr6, Gate: gateAddr, StandIns: netip.MustParsePrefix("198.19.0.0/16"), MTU: 1500},
 			Hosts: map[string][]netip.Addr{"echo.example": {public}}, Dial: nowhere})
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := g.Open(Link{Device: theirs}, &records{}); err != nil {
 			t.Fatal(err)
 		}

@@ -84,8 +84,8 @@ const (
 	queryBurst = 100
 )
 
-// New makes a gate that serves nothing yet.
-func New(c Config) *Gate {
+// New makes a gate that serves nothing yet. What of it does not need the link is made here: a cell waits for Open.
+func New(c Config) (*Gate, error) {
 	if c.Denied == nil {
 		c.Denied = func(wire.Refused) {}
 	}
@@ -101,8 +101,12 @@ func New(c Config) *Gate {
 		hands: newHands(), queries: rate.NewLimiter(queryRate, queryBurst), paces: rate.NewLimiter(maxNew, maxNew), failed: make(chan error, 1),
 	}
 	g.resolver.Bootstrap = c.Bootstrap
+	var err error
+	if g.stack, err = newStack(); err != nil {
+		return nil, err
+	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
-	return g
+	return g, nil
 }
 
 // Open serves a link. Until Release everything is refused, and nothing of it is written: what comes then are the probes of the
@@ -125,15 +129,14 @@ func (g *Gate) Open(link Link, rec Recorder) error {
 	if link.Ethernet {
 		frames = &ethernet{cell: g.cfg.Cell, cell6: g.cfg.Cell6}
 	}
-	g.device = newDevice(link.Device, g.cfg.MTU, frames, func(b []byte) string {
+	d := newDevice(link.Device, g.cfg.MTU, frames, func(b []byte) string {
 		why := f.look(b)
 		if why == "" {
 			g.reuse(b)
 		}
 		return why
 	}, g.fail)
-	var err error
-	if g.stack, err = newStack(g.device); err != nil {
+	if err := attach(g.stack, d); err != nil {
 		return err
 	}
 	if err := own(g.stack, g.cfg.Gate); err != nil {
@@ -162,7 +165,8 @@ func (g *Gate) Open(link Link, rec Recorder) error {
 		return g.syn(id, pkt) && forwarder.HandlePacket(id, pkt)
 	})
 	g.stack.SetTransportProtocolHandler(udp.ProtocolNumber, g.datagram)
-	go g.device.serve()
+	g.device = d
+	go d.serve()
 	go g.sweep()
 	return nil
 }
@@ -198,11 +202,11 @@ func (g *Gate) Close() error {
 		for _, c := range g.closers {
 			c()
 		}
-		if g.stack != nil {
+		if g.device != nil {
 			g.device.file.Close()
 			<-g.device.done
-			g.stack.Destroy()
 		}
+		g.stack.Destroy()
 		if g.journal == nil {
 			return
 		}

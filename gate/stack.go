@@ -27,18 +27,12 @@ const (
 	synBacklog = 128
 )
 
-// newStack makes the TCP/IP stack behind a device. It takes packets to every address: what it does with them is decided by the handlers.
-func newStack(d *device) (*stack.Stack, error) {
+// newStack makes a TCP/IP stack that has no link yet.
+func newStack() (*stack.Stack, error) {
 	s := stack.New(stack.Options{
 		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol, ipv6.NewProtocol},
 		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4},
 	})
-	check := func(what string, err tcpip.Error) error {
-		if err == nil {
-			return nil
-		}
-		return fmt.Errorf("%s: %s", what, err)
-	}
 	sack, moderate := tcpip.TCPSACKEnabled(true), tcpip.TCPModerateReceiveBufferOption(false)
 	rcv := tcpip.TCPReceiveBufferSizeRangeOption{Min: 4 << 10, Default: maxBuffer, Max: maxBuffer}
 	snd := tcpip.TCPSendBufferSizeRangeOption{Min: 4 << 10, Default: maxBuffer, Max: maxBuffer}
@@ -52,17 +46,29 @@ func newStack(d *device) (*stack.Stack, error) {
 	// Refusals are answers, each of them: a program that waits for one hangs.
 	s.SetICMPLimit(1e9)
 	s.SetICMPBurst(1 << 30)
+	return s, nil
+}
+
+// attach puts the stack behind a device. It takes packets to every address: what it does with them is decided by the handlers.
+func attach(s *stack.Stack, d *device) error {
 	if err := check("attaching the device", s.CreateNIC(nic, d)); err != nil {
-		return nil, err
+		return err
 	}
 	if err := check("taking all packets", s.SetPromiscuousMode(nic, true)); err != nil {
-		return nil, err
+		return err
 	}
 	if err := check("answering for all addresses", s.SetSpoofing(nic, true)); err != nil {
-		return nil, err
+		return err
 	}
 	s.SetRouteTable([]tcpip.Route{{Destination: header.IPv4EmptySubnet, NIC: nic}, {Destination: header.IPv6EmptySubnet, NIC: nic}})
-	return s, nil
+	return nil
+}
+
+func check(what string, err tcpip.Error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %s", what, err)
 }
 
 // own gives the gate an address on the link.

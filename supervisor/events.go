@@ -111,7 +111,7 @@ func (l *life) spawned() error {
 func (l *life) closing() {
 	phase := len(l.Authority.Command.Argv) > 0 && !l.withheld && (l.ran || l.spawn != nil || l.err != nil)
 	exit := l.exitCode()
-	l.fail(l.closeNetwork())
+	l.fail(l.finishNetwork())
 	if phase {
 		l.fail(l.all(l.enforcement(exit)...))
 		done := evidence.Completed{Argv: l.Authority.Command.Argv, ExitCode: exit, DurationMs: l.outcome.Duration.Milliseconds(), SpawnError: l.spawnError()}
@@ -128,6 +128,7 @@ func (l *life) closing() {
 	} else if l.relay != nil {
 		l.relay.Finish()
 	}
+	l.fail(l.closeNetwork())
 	res := evidence.Residue{}
 	for _, c := range residue.Checks {
 		res.Checks = append(res.Checks, evidence.ResidueCheck{What: c.What, Found: c.Found})

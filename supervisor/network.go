@@ -16,7 +16,9 @@ type Network interface {
 	Release() error
 	// Failed tells once that it cannot go on; the cell is ended then.
 	Failed() <-chan error
-	// Close ends every connection and writes the closing account.
+	// Finish ends every connection and writes the closing account.
+	Finish() error
+	// Close is Finish, and returns when nothing is left that served the cell.
 	Close() error
 	// Exercised is the number of rules that something was reached by.
 	Exercised() int
@@ -71,13 +73,13 @@ func (l *life) lost() <-chan error {
 	return l.Network.Failed()
 }
 
-// closeNetwork ends what the cell still talks to, and has the account written.
-func (l *life) closeNetwork() error {
+// finishNetwork ends what the cell still talks to, and has the account written. What served it goes while the cell does.
+func (l *life) finishNetwork() error {
 	if l.Network == nil {
 		return nil
 	}
 	l.Meters = append(l.Meters, l.Network)
-	err := errors.Join(l.Network.Close(), l.events.Sync())
+	err := errors.Join(l.Network.Finish(), l.events.Sync())
 	if err == nil { // else the file may have what the chain does not
 		err = l.dir.RemoveAhead()
 	}
@@ -86,6 +88,14 @@ func (l *life) closeNetwork() error {
 
 // networkLost is the error of a command that was ended because its network could not go on.
 func networkLost(err error) error { return fmt.Errorf("the cell's network: %w", err) }
+
+// closeNetwork waits until nothing is left of what served the cell.
+func (l *life) closeNetwork() error {
+	if l.Network == nil {
+		return nil
+	}
+	return l.Network.Close()
+}
 
 // exercised is how many rules were used; nil where nothing counts.
 func (l *life) exercised() *int {

@@ -66,8 +66,9 @@ func (s Subject) reached(t *testing.T, rules, script string, before func(*gate.G
 	for _, r := range auth.Network {
 		hosts[r.Name()] = []netip.Addr{netip.MustParseAddr("93.184.216.34")}
 	}
-	g := gate.New(gate.Config{Config: wire.Config{Rules: auth.Network, Names: auth.Names, Cell: plan.CellAddress(), Cell6: plan.CellAddress6(), Gate: plan.GateAddress(),
+	g, err := gate.New(gate.Config{Config: wire.Config{Rules: auth.Network, Names: auth.Names, Cell: plan.CellAddress(), Cell6: plan.CellAddress6(), Gate: plan.GateAddress(),
 		StandIns: plan.StandIns(), MTU: p.Network.MTU}, Hosts: hosts, Dial: echoes(t)})
+	must(t, err)
 	var d decisions
 	must(t, g.Open(gate.Link{Device: linked.Link().Device, Ethernet: linked.Link().Ethernet}, &d))
 	defer g.Close()

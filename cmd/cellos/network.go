@@ -119,6 +119,9 @@ func (n *network) Release() error { return n.gate.Release() }
 // Failed implements supervisor.Network.
 func (n *network) Failed() <-chan error { return n.gate.Failed() }
 
+// Finish implements supervisor.Network.
+func (n *network) Finish() error { return n.gate.Finish() }
+
 // Close implements supervisor.Network.
 func (n *network) Close() error { return n.gate.Close() }
 

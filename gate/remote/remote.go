@@ -3,7 +3,7 @@
 //	g, err := remote.Start(program, denied)  // as soon as it is known that there is a network
 //	g.Prepare(config)                        // when it is known which; the cell is built meanwhile
 //	err = g.Open(link, recorder)             // when it stands
-//	g.Release(); …; err = g.Close()
+//	g.Release(); …; err = g.Finish(); …; g.Close()
 package remote
 
 import (
@@ -38,11 +38,11 @@ type Gate struct {
 	said   tail
 	denied func(wire.Refused)
 
-	ready   chan error
-	failed  chan error
-	ended   chan struct{} // the conversation is over
-	failing sync.Once
-	closing sync.Once
+	ready  chan error
+	failed chan error
+	ended  chan struct{} // the conversation is over
+
+	failing, finishing, closing sync.Once
 
 	rec     Recorder
 	opened  bool
@@ -73,7 +73,7 @@ func Start(program string, denied func(wire.Refused)) (*Gate, error) {
 	if g.conn, err = wire.NewConn(os.NewFile(uintptr(fds[0]), "gate")); err != nil {
 		return nil, fmt.Errorf("making the gate's socket: %w", err)
 	}
-	g.cmd = &exec.Cmd{Path: program, Args: []string{program}, Env: []string{}, Dir: "/", ExtraFiles: []*os.File{theirs}, Stderr: &g.said,
+	g.cmd = &exec.Cmd{Path: program, Args: []string{program}, Env: []string{"GOMAXPROCS=1"}, Dir: "/", ExtraFiles: []*os.File{theirs}, Stderr: &g.said,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true}, WaitDelay: time.Second}
 	if err := calmly(g.cmd.Start); err != nil {
 		g.conn.Close()
@@ -236,9 +236,9 @@ func (g *Gate) Release() error { return g.conn.Send(wire.Message{Kind: wire.Rele
 // Failed tells once why the gate cannot go on.
 func (g *Gate) Failed() <-chan error { return g.failed }
 
-// Close ends every connection, takes the account, and ends the process. It is safe to call twice.
-func (g *Gate) Close() (err error) {
-	g.closing.Do(func() {
+// Finish ends every connection, takes the account, and lets the process go. It is safe to call twice.
+func (g *Gate) Finish() (err error) {
+	g.finishing.Do(func() {
 		if g.opened && g.conn.Send(wire.Message{Kind: wire.Close}) == nil {
 			select {
 			case <-g.ended:
@@ -254,26 +254,34 @@ func (g *Gate) Close() (err error) {
 		if g.ring != nil {
 			g.ring.Close()
 		}
-		ended := make(chan error, 1)
-		go func() { ended <- g.cmd.Wait() }()
+	})
+	return err
+}
+
+// Close is Finish, and waits until the process is gone. It is safe to call twice.
+func (g *Gate) Close() error {
+	err := g.Finish()
+	g.closing.Do(func() {
+		gone := make(chan error, 1)
+		go func() { gone <- g.cmd.Wait() }()
 		select {
-		case <-ended:
+		case <-gone:
 		case <-time.After(closeTime):
 			g.cmd.Process.Kill()
-			<-ended
+			<-gone
 		}
 	})
 	return err
 }
 
-// Use is the account; nil before Close.
+// Use is the account; nil before Finish.
 func (g *Gate) Use() *evidence.NetworkUse {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.use
 }
 
-// Refused lists what was refused, with numbers; nil before Close.
+// Refused lists what was refused, with numbers; nil before Finish.
 func (g *Gate) Refused() []wire.Refused {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -26,14 +26,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
 
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/evidence"
-	"cellos.io/cellos/jsonwire"
 )
 
 // A Config is what a gate enforces, and with what.
@@ -109,20 +107,21 @@ const (
 // A Message is one message; which members it has depends on its kind.
 type Message struct {
 	Kind     string
-	Files    int                  `json:",omitempty"` // descriptors that come with it
-	Config   *Config              `json:",omitempty"` // Prepare
-	Question *Question            `json:",omitempty"` // Ask
-	Ethernet bool                 `json:",omitempty"` // Open: the device has frames
-	Device   bool                 `json:",omitempty"` // Open: the first descriptor is a device
-	Ring     bool                 `json:",omitempty"` // Open: the last descriptor is the file of what is written ahead
-	Source   string               `json:",omitempty"` // Event
-	Payload  string               `json:",omitempty"` // Event: which one
-	Data     json.RawMessage      `json:",omitempty"` // Event
-	ID       uint64               `json:",omitempty"` // Sync, Written
-	Ahead    uint64               `json:",omitempty"` // Event: its number, if it was written ahead; Written: of the last one in the chain
-	Error    string               `json:",omitempty"` // Ready, Written, Failed
-	Refused  []Refused            `json:",omitempty"` // Denied, Account
-	Use      *evidence.NetworkUse `json:",omitempty"` // Account
+	Files    int             `json:",omitempty"` // descriptors that come with it
+	Ethernet bool            `json:",omitempty"` // Open: the device has frames
+	Device   bool            `json:",omitempty"` // Open: the first descriptor is a device
+	Ring     bool            `json:",omitempty"` // Open: the last descriptor is the file of what is written ahead
+	Source   string          `json:",omitempty"` // Event
+	Payload  string          `json:",omitempty"` // Event: which one
+	Data     json.RawMessage `json:",omitempty"` // Event; and what follows, see encoding.go
+	ID       uint64          `json:",omitempty"` // Sync, Written
+	Ahead    uint64          `json:",omitempty"` // Event: its number, if it was written ahead; Written: of the last one in the chain
+	Error    string          `json:",omitempty"` // Ready, Written, Failed
+
+	Config   *Config              `json:"-"` // Prepare
+	Question *Question            `json:"-"` // Ask
+	Refused  []Refused            `json:"-"` // Denied, Account
+	Use      *evidence.NetworkUse `json:"-"` // Account
 }
 
 // maxMessage bounds a message, in bytes: above every account that a gate can make.
@@ -154,23 +153,6 @@ func NewConn(f *os.File) (*Conn, error) {
 
 // Close closes the end. The other one reads io.EOF.
 func (c *Conn) Close() error { return c.c.Close() }
-
-// Encode is a message in JSON. What events have is put together around their data, which is JSON already: a connection waits for it.
-func (m Message) Encode() ([]byte, error) {
-	if m.Kind != Event || len(m.Data) == 0 {
-		return json.Marshal(m)
-	}
-	b := append(make([]byte, 0, len(m.Data)+128), `{"Kind":"event","Source":`...)
-	b = jsonwire.AppendString(b, m.Source)
-	b = append(b, `,"Payload":`...)
-	b = jsonwire.AppendString(b, m.Payload)
-	if m.Ahead != 0 {
-		b = append(b, `,"Ahead":`...)
-		b = strconv.AppendUint(b, m.Ahead, 10)
-	}
-	b = append(b, `,"Data":`...)
-	return append(append(b, m.Data...), '}'), nil
-}
 
 // AppendMessage appends a message in JSON as it is sent.
 func AppendMessage(b, body []byte) []byte {
@@ -221,7 +203,7 @@ func (c *Conn) Receive() (m Message, files []*os.File, err error) {
 		if body, ok, err := c.next(); err != nil {
 			return m, nil, err
 		} else if ok {
-			if err := json.Unmarshal(body, &m); err != nil {
+			if m, err = decode(body); err != nil {
 				return m, nil, err
 			}
 			// They were there with the message's first byte, and perhaps with the end of the one before.
