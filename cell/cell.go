@@ -67,6 +67,7 @@ type Call struct {
 	TID     int            // thread that makes it, on the host
 	Verdict seccomp.Action // what it got: Allow, an errno action, or KillProcess
 	By      int            // the filter of the plan that says so
+	Claimed bool           // by the guest of a virtual machine: nobody else saw it
 }
 
 // An Outcome is how the command ended and what the cell used.

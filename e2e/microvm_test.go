@@ -48,7 +48,13 @@ func TestEscapesFromMachine(t *testing.T) {
 		}
 		verdicts := map[string]string{}
 		name := ""
-		for line := range strings.Lines(b.cell([]string{grant, "--time=10m"}, args...).ok(t)) {
+		// With reports the guest's first process gives the answers of the filters.
+		r := b.cell([]string{grant, "--time=10m", "--report-refusals"}, args...)
+		r.fails(t, 0, "cellos: note: refused, the guest claims: ", "by the profile hardened")
+		if events := b.cellos("show", "--events", "last").ok(t); strings.Count(events, `"what":"syscall"`) < 10 || strings.Count(events, `"what":"syscall"`) != strings.Count(events, `{"claimedBy":"guest","count":`) {
+			t.Error("the record does not say which calls were refused, or not who says so")
+		}
+		for line := range strings.Lines(r.ok(t)) {
 			if g, ok := strings.CutPrefix(line, "GROUP "); ok {
 				name = strings.TrimSpace(g)
 				continue

@@ -53,7 +53,7 @@ func full() []evidence.Payload {
 		evidence.Gap{Counts: []evidence.GapCount{{}}},
 		evidence.NetworkUse{Rules: []evidence.RuleUse{{Port: 1}}, Names: []evidence.AskedName{{}}, Refused: map[string]int64{"b": 1, "a": 2}}, evidence.NetworkUse{},
 		evidence.Usage{Files: []evidence.FileUse{{Mode: "overlay", Changed: n}, {}}, Names: []evidence.NameUse{{}}, Secrets: []evidence.SecretUse{{Taken: n}},
-			Limits: []evidence.LimitUse{{Peak: n}}, Denials: []evidence.Denial{{Grant: "g"}, {}}, NotObserved: []string{"x"}},
+			Limits: []evidence.LimitUse{{Peak: n}}, Denials: []evidence.Denial{{Grant: "g"}, {Claimed: true}, {}}, NotObserved: []string{"x"}},
 		evidence.Other{EventType: "t", Members: free}, evidence.Other{EventType: "t", Bare: true},
 		evidence.Other{EventType: "t", Members: map[string]any{"f": math.NaN()}},
 	}

@@ -57,6 +57,8 @@ type Denial struct {
 	Name  string // the system call, "host:port", the secret, the path
 	Count int64  // how often
 	Grant string // what would allow it, as a flag or a member of a document; empty: nothing would
+
+	Claimed bool // by the guest of a virtual machine: nobody else saw it
 }
 
 // Deny counts a denial.
@@ -68,7 +70,7 @@ func (p *Usage) Deny(what, name, grant string) {
 		}
 	}
 	if len(p.Denials) < maxDenials {
-		p.Denials = append(p.Denials, Denial{what, name, 1, grant})
+		p.Denials = append(p.Denials, Denial{What: what, Name: name, Count: 1, Grant: grant})
 	}
 }
 
@@ -132,6 +134,9 @@ func (p Usage) AppendData(dst []byte, r *Run) []byte {
 	o := begin(dst)
 	o.str("cellId", r.CellID)
 	list(o, "denials", p.Denials, func(o *object, d Denial) {
+		if d.Claimed {
+			o.str("claimedBy", "guest")
+		}
 		o.num("count", d.Count)
 		o.strOpt("grant", d.Grant)
 		o.str("name", d.Name)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"cellos.io/cellos/authority"
 	"cellos.io/cellos/plan"
 	"cellos.io/cellos/seccomp"
 	"cellos.io/cellos/secret"
@@ -67,6 +68,7 @@ type Plan struct {
 	Network    plan.Network `json:"network"`
 	Processes  uint64       `json:"processes"`
 	Filters    []filter     `json:"filters"`
+	Reports    bool         `json:"reports"` // calls that a filter refuses are told
 	Arch       string       `json:"arch"`
 }
 
@@ -87,7 +89,8 @@ type mount struct {
 // Pack takes out of a plan what the guest needs.
 func Pack(p *plan.Plan) Plan {
 	w := Plan{Namespaces: uint64(p.Namespaces), IDs: p.IDs, Table: p.Table, Probes: p.Boot.Probes, Terminal: p.Boot.Terminal, Held: p.Held,
-		Processes: p.Limits.Processes, Arch: p.Arch, Exports: p.Exports, Network: p.Network}
+		Processes: p.Limits.Processes, Arch: p.Arch, Exports: p.Exports, Network: p.Network,
+		Reports: p.Watch == authority.WatchRefused}
 	for _, h := range p.Handed {
 		w.Handed = append(w.Handed, h.Name)
 	}
@@ -117,6 +120,9 @@ func (w Plan) Unpack() *plan.Plan {
 	p := &plan.Plan{Backend: "process", Arch: w.Arch, Namespaces: plan.Namespaces(w.Namespaces), IDs: w.IDs, Table: w.Table, Held: w.Held,
 		Boot: plan.Boot{Probes: w.Probes, Terminal: w.Terminal}, Exports: w.Exports, Network: w.Network}
 	p.Limits.Processes = w.Processes
+	if w.Reports {
+		p.Watch = authority.WatchRefused
+	}
 	for _, h := range w.Handed {
 		p.Handed = append(p.Handed, plan.Handed{Name: h})
 	}

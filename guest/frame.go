@@ -53,6 +53,7 @@ const (
 	TypeData    Type = 0x8c // u8 last, part of the file
 	TypePong    Type = 0x8d // empty
 	TypeLeave   Type = 0x8e // an IP packet of the cell
+	TypeRefused Type = 0x90 // a Refused in binary
 	TypeAsk     Type = 0x8f // u32 number, a request for a secret: a line without its end
 )
 
@@ -64,7 +65,7 @@ func (t Type) String() string {
 	}{{TypeConfig, "CONFIG"}, {TypeSecret, "SECRET"}, {TypeExport, "EXPORT"}, {TypePing, "PING"}, {TypeTaken, "TAKEN"}, {TypeArrive, "ARRIVE"}, {TypeAnswer, "ANSWER"}, {TypeRelease, "RELEASE"}, {TypeSignal, "SIGNAL"}, {TypeStdin, "STDIN"}, {TypeEOF, "EOF"}, {TypeAck, "ACK"}, {TypeResize, "RESIZE"}, {TypeClosed, "CLOSED"},
 		{TypeHello, "HELLO"}, {TypeReady, "READY"}, {TypeStarted, "STARTED"}, {TypeStdout, "STDOUT"}, {TypeStderr, "STDERR"}, {TypeExit, "EXIT"},
 		{TypeChanges, "CHANGES"}, {TypeError, "ERROR"}, {TypeCredit, "CREDIT"}, {TypeFailed, "FAILED"},
-		{TypeFile, "FILE"}, {TypeData, "DATA"}, {TypePong, "PONG"}, {TypeLeave, "LEAVE"}, {TypeAsk, "ASK"}} {
+		{TypeFile, "FILE"}, {TypeData, "DATA"}, {TypePong, "PONG"}, {TypeLeave, "LEAVE"}, {TypeAsk, "ASK"}, {TypeRefused, "REFUSED"}} {
 		if x.t == t {
 			return x.name
 		}

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"cellos.io/cellos/authority"
+	"cellos.io/cellos/cell"
 	"cellos.io/cellos/plan"
 )
 
@@ -22,7 +24,11 @@ type Host struct {
 	wanted atomic.Bool // EXPORT was sent, and FILE has not come
 	rest   int64       // bytes of the file that are to come
 
-	network bool            // the cell has one, whose packets come through here
+	network  bool        // the cell has one, whose packets come through here
+	reports  bool        // calls that are refused are told
+	filters  int         // of the plan
+	released atomic.Bool // RELEASE was sent
+
 	asks    bool            // the command asks for its secrets, through here
 	asked   asked           // what it asked for and was not answered
 	untaken [2]atomic.Int64 // bytes of STDOUT and STDERR for which TAKEN was not sent
@@ -58,13 +64,15 @@ type Event struct {
 	Exit   Exit
 	Credit int
 	File   File
-	Number uint32 // ASK
-	Text   string // ERROR
+	Number uint32    // ASK
+	Call   cell.Call // REFUSED
+	Text   string    // ERROR
 }
 
 // NewHost returns the host's end. The plan says what READY must tell of.
 func NewHost(r io.Reader, w io.Writer, p *plan.Plan) *Host {
-	h := &Host{frames: NewReader(r), out: w, probes: p.Boot.Probes, network: p.Network.Device, asks: p.Machine != nil && p.Machine.Asks}
+	h := &Host{frames: NewReader(r), out: w, probes: p.Boot.Probes, network: p.Network.Device, asks: p.Machine != nil && p.Machine.Asks,
+		reports: p.Watch == authority.WatchRefused, filters: len(p.Filters)}
 	h.layers = Pack(p).Layers
 	return h
 }
@@ -119,6 +127,10 @@ func (h *Host) Next() (Event, error) {
 			return Event{}, broken("LEAVE of %d bytes", len(body))
 		}
 		e.Data = body
+	case TypeRefused:
+		if e.Call, err = h.refused(body); err != nil {
+			return Event{}, err
+		}
 	case TypeAsk:
 		if e.Number, e.Data, err = h.asked.add(body); err != nil {
 			return Event{}, err
@@ -189,6 +201,8 @@ func (h *Host) expects(t Type) bool {
 		return h.state == file
 	case TypePong:
 		return h.state != wantHello && h.state != dead
+	case TypeRefused: // also what keeps the command from being started
+		return h.reports && h.released.Load() && (h.state == wantStart || h.state == running)
 	case TypeAsk:
 		return h.asks && h.state == running
 	case TypeLeave:

@@ -56,7 +56,10 @@ func (h *Host) Packet(b []byte) error { return h.send(TypeArrive, b) }
 func (h *Host) Ping() error { return h.send(TypePing) }
 
 // Release sends RELEASE.
-func (h *Host) Release() error { return h.send(TypeRelease) }
+func (h *Host) Release() error {
+	h.released.Store(true)
+	return h.send(TypeRelease)
+}
 
 // Acknowledge sends ACK: the guest powers off.
 func (h *Host) Acknowledge() error { return h.send(TypeAck) }

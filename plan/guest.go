@@ -141,9 +141,8 @@ func (p *planner) machine(m *Machine, in *authority.Authority) {
 	if in.Work.Mode == authority.Write {
 		p.refuse(in.Work.From, here+"what it changes in "+in.Work.Path+" would stay there", "--workdir DIR:overlay lists the changes, or choose the process backend")
 	}
-	const yet = "not by this backend yet"
-	if in.Watch != authority.WatchNone {
-		p.refuse("spec.run.seccomp", "telling which system calls were refused: "+yet, "choose the process backend")
+	if in.Watch == authority.WatchEvery {
+		p.refuse("spec.run.seccomp", "telling every system call: a guest could only claim them", "learn with the process backend")
 	}
 	if in.OnHost {
 		p.refuse("spec.authority.network", "the host's own network: a virtual machine has its own", "grant what it needs by name (--net NAME:PORT)")

@@ -92,6 +92,10 @@ func (c *machineCell) listen() {
 			c.outputs[e.Type-guest.TypeStdout].put(e.Data)
 		case guest.TypeLeave:
 			c.leave(e.Data)
+		case guest.TypeRefused:
+			if c.backend.Calls != nil {
+				c.backend.Calls(e.Call)
+			}
 		case guest.TypeAsk:
 			c.ask(e.Number, e.Data)
 		case guest.TypeCredit:

@@ -30,6 +30,7 @@ type Backend struct {
 	NoKVM    string                                // why the processor is emulated, for the evidence; "": nobody asked
 	Boot     time.Duration                         // how long a guest may take to greet, and to do each thing that comes before the command; 0: two minutes
 	Silence  time.Duration                         // how long a guest may not answer while its command runs; 0: two minutes
+	Calls    func(cell.Call)                       // told of every system call that the guest says it refused, in their order; nil: nobody
 	Phase    func(name string, took time.Duration) // told of each phase of a start; nil: nobody
 }
 

@@ -23,6 +23,7 @@ type watchedCalls struct {
 	also func(cell.Call) // told of every call; may be nil
 
 	mu      sync.Mutex
+	claimed bool // they are what the guest of a virtual machine says
 	index   map[refusedCall]int
 	list    []countedCall
 	dropped int64 // refusals that had no place in the list
@@ -61,6 +62,7 @@ func (w *watchedCalls) call(c cell.Call) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.claimed = c.Claimed
 	k := refusedCall{c.NR, c.Arch, [6]uint64{}, c.Verdict, c.By}
 	looked := w.arguments(c)
 	for _, n := range looked {
@@ -195,10 +197,10 @@ func (w *watchedCalls) Meter(u *evidence.Usage) {
 		return
 	}
 	for _, r := range w.list {
-		u.Denials = append(u.Denials, evidence.Denial{What: evidence.DeniedSyscall, Name: r.name, Count: r.count, Grant: r.grant})
+		u.Denials = append(u.Denials, evidence.Denial{What: evidence.DeniedSyscall, Name: r.name, Count: r.count, Grant: r.grant, Claimed: w.claimed})
 	}
 	if w.dropped > 0 {
-		u.Denials = append(u.Denials, evidence.Denial{What: evidence.DeniedSyscall, Name: "further system calls", Count: w.dropped})
+		u.Denials = append(u.Denials, evidence.Denial{What: evidence.DeniedSyscall, Name: "further system calls", Count: w.dropped, Claimed: w.claimed})
 	}
 }
 
@@ -207,7 +209,10 @@ func (w *watchedCalls) say(ui *cli.Console) {
 	const most = 10
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	more := w.dropped
+	more, says := w.dropped, ""
+	if w.claimed {
+		says = ", the guest claims"
+	}
 	for n, r := range w.list {
 		if n >= most {
 			more += r.count
@@ -228,7 +233,7 @@ func (w *watchedCalls) say(ui *cli.Console) {
 		} else if f.By != "cellos" && f.By != fromDocument {
 			by += " of " + f.By
 		}
-		text := fmt.Sprintf("refused: %s%s: %s, by %s", r.name, times, how, by)
+		text := fmt.Sprintf("refused%s: %s%s: %s, by %s", says, r.name, times, how, by)
 		switch {
 		case r.grant == "":
 			text += "; nothing allows it"
@@ -238,7 +243,7 @@ func (w *watchedCalls) say(ui *cli.Console) {
 		ui.Note(text)
 	}
 	if more > 0 {
-		ui.Note(fmt.Sprintf("refused: %d more calls: cellos show --events last", more))
+		ui.Note(fmt.Sprintf("refused%s: %d more calls: cellos show --events last", says, more))
 	}
 }
 

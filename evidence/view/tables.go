@@ -6,6 +6,14 @@ import (
 	"time"
 )
 
+// kind is what was refused, and who says so if nobody saw it.
+func (d Denial) kind() string {
+	if d.ClaimedBy == "" {
+		return d.What
+	}
+	return d.What + ", the " + d.ClaimedBy + " claims"
+}
+
 func (r *Run) htmlDenials(h *page) {
 	if len(r.Denials) == 0 {
 		return
@@ -15,7 +23,7 @@ func (r *Run) htmlDenials(h *page) {
 	for _, d := range r.Denials {
 		h.raw("<tr>")
 		h.in("td", "num", fmt.Sprint(d.Count))
-		h.in("td", "name", d.What)
+		h.in("td", "name", d.kind())
 		h.in("td", "mono", d.Name)
 		h.in("td", "mono", dash(d.Grant))
 		h.raw("</tr>\n")

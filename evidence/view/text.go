@@ -229,7 +229,7 @@ func (r *Run) textUse(t *text) {
 func (r *Run) textDenials(t *text) {
 	rows := [][]string{{"TIMES", "KIND", "ASKED FOR", "WOULD BE ALLOWED BY"}}
 	for _, d := range r.Denials {
-		rows = append(rows, []string{fmt.Sprint(d.Count), d.What, d.Name, dash(d.Grant)})
+		rows = append(rows, []string{fmt.Sprint(d.Count), d.kind(), d.Name, dash(d.Grant)})
 	}
 	t.table("REFUSED", rows)
 }

@@ -98,6 +98,7 @@ type (
 // Denial is something that was refused.
 type Denial struct {
 	What, Name, Grant string
+	ClaimedBy         string // "guest": a virtual machine says so, and nobody else saw it; "": observed
 	Count             int64
 
 	event bool // told by events of its own; the event usage sums them up

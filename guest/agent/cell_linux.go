@@ -17,6 +17,7 @@ import (
 	"cellos.io/cellos/cell"
 	"cellos.io/cellos/guest"
 	"cellos.io/cellos/plan"
+	"cellos.io/cellos/seccomp"
 	"cellos.io/cellos/secret"
 	"cellos.io/cellos/sysabi"
 )
@@ -33,7 +34,7 @@ func (m *machine) cell(c guest.Config, secrets []secret.Variable, lap func(int))
 		return err
 	}
 	s.cell.Secrets = secrets
-	built, err := build(c, p, s.cell)
+	built, err := build(c, p, s.cell, m.refused)
 	s.closeInner()
 	for _, v := range secrets {
 		v.Value.Wipe()
@@ -103,7 +104,7 @@ func (m *machine) cell(c guest.Config, secrets []secret.Variable, lap func(int))
 
 // build has the cell built by a thread that is the cell's user already: the machine's root would have the owner of every file mapped,
 // which an overlay cannot do, and has no need to, because the images were made with the cell's ids.
-func build(c guest.Config, p *plan.Plan, s cell.Streams) (cell.Cell, error) {
+func build(c guest.Config, p *plan.Plan, s cell.Streams, calls func(cell.Call)) (cell.Cell, error) {
 	type result struct {
 		c   cell.Cell
 		err error
@@ -120,11 +121,18 @@ func build(c guest.Config, p *plan.Plan, s cell.Streams) (cell.Cell, error) {
 			done <- result{nil, err}
 			return
 		}
-		built, err := process.Backend{}.Build(context.Background(), p, s)
+		built, err := process.Backend{Calls: calls}.Build(context.Background(), p, s)
 		done <- result{built, err}
 	}()
 	r := <-done
 	return r.c, r.err
+}
+
+// refused tells the host of a call that is being refused, which waits for that.
+func (m *machine) refused(c cell.Call) {
+	if c.Verdict != seccomp.Allow {
+		m.send(guest.TypeRefused, guest.AppendRefused(nil, c))
+	}
 }
 
 func ready(b cell.Boundary, took [4]float64) guest.Ready {

@@ -64,7 +64,10 @@ func machines(env cli.Environment, strict bool) (Chosen, error) {
 			facts.Root = root
 			return plan.ForGuest(a, h, facts)
 		},
-		Cells: func(process.Backend) cell.Backend { return b },
+		Cells: func(p process.Backend) cell.Backend {
+			b.Calls = p.Calls
+			return b
+		},
 	}, nil
 }
 
