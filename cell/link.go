@@ -9,6 +9,9 @@ type Link struct {
 	// route by GateAddress of package plan; the gate is its neighbour for every address. Non-blocking; nil: none.
 	Device   *os.File
 	Ethernet bool
+	// Offload says that a struct virtio_net_hdr is before each IP packet, and that checksums and segments are left to the device
+	// (IFF_VNET_HDR, Documentation/networking/tuntap.rst).
+	Offload bool
 	// Sockets lie in the cell's network, in the order of Plan.Network.Sockets.
 	Sockets []*os.File
 }

@@ -240,8 +240,8 @@ func TestMTU(t *testing.T) {
 	}
 	big := four(cellAddr.String(), c.at("echo.example").String(), protoTCP, make([]byte, 3000), nil)
 	binary.BigEndian.PutUint16(big[22:], 7)
-	c.link.Write(big) // longer than the link's packets: cut off, and dropped
-	for end := time.Now().Add(patience); c.gate.device.dropped.all()[dropTruncated] == 0; time.Sleep(time.Millisecond) {
+	c.link.Write(big)
+	for end := time.Now().Add(patience); c.gate.device.dropped.all()[dropLong] == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("a packet above the MTU was not dropped")
 		}

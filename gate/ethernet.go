@@ -34,13 +34,13 @@ const (
 	dropType    = "frame that is not IP"
 )
 
-// take looks at a frame of the cell: it has a packet for the stack, or gets a reply, or neither, with or without a reason. Both are valid
-// until the frame's bytes change.
-func (e *ethernet) take(f []byte) (packet, reply []byte, why string) {
+// take looks at a frame of the cell, its head and its body: it has a packet for the stack, or gets a reply, or neither, with or without a
+// reason. Both are valid until the frame's bytes change.
+func (e *ethernet) take(f, body []byte) (packet, reply []byte, why string) {
 	if len(f) < frameHead {
 		return nil, nil, dropTruncated
 	}
-	to, from, body := mac(f[:6]), mac(f[6:12]), f[frameHead:]
+	to, from := mac(f[:6]), mac(f[6:12])
 	if to != gateMAC() && to[0]&1 == 0 {
 		return nil, nil, dropForeign
 	}

@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 
+	"gvisor.dev/gvisor/pkg/buffer"
+
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/gate/wire"
 )
@@ -20,7 +22,7 @@ func FuzzFrame(f *testing.F) {
 	f.Add(append(append(head[:12:12], 0x86, 0xdd), six("fdce:1105:c0de::1", "ff02::1", protoICMPv6, append([]byte{135}, make([]byte, 31)...))...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e := &ethernet{cell: cellAddr, cell6: cellAddr6}
-		packet, reply, why := e.take(b)
+		packet, reply, why := e.take(parts(b))
 		if packet != nil && (reply != nil || why != "") || len(packet) > len(b) {
 			t.Errorf("packet %x, reply %x, why %q", packet, reply, why)
 		}
@@ -64,7 +66,9 @@ func FuzzStack(f *testing.F) {
 		g.Release()
 		for len(b) >= 2 {
 			n := min(int(binary.BigEndian.Uint16(b)), len(b)-2)
-			g.device.receive(b[2 : 2+n])
+			if p := g.device.take(nil, b[2:2+n]); p != nil {
+				g.device.deliver(p[0]>>4, buffer.MakeWithData(p))
+			}
 			b = b[2+n:]
 		}
 		if err := g.Close(); err != nil {

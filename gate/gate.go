@@ -43,6 +43,7 @@ type Config struct {
 type Link struct {
 	Device   *os.File // non-blocking; nil: none
 	Ethernet bool     // frames, not packets
+	Offload  bool     // a struct virtio_net_hdr is before each packet, and checksums and segments are left to the device
 	UDP      []net.PacketConn
 	TCP      []net.Listener
 }
@@ -129,13 +130,16 @@ func (g *Gate) Open(link Link, rec Recorder) error {
 	if link.Ethernet {
 		frames = &ethernet{cell: g.cfg.Cell, cell6: g.cfg.Cell6}
 	}
-	d := newDevice(link.Device, g.cfg.MTU, frames, func(b []byte) string {
+	d, err := newDevice(link, g.cfg.MTU, frames, func(b []byte) string {
 		why := f.look(b)
 		if why == "" {
 			g.reuse(b)
 		}
 		return why
 	}, g.fail)
+	if err != nil {
+		return err
+	}
 	if err := attach(g.stack, d); err != nil {
 		return err
 	}

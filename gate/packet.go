@@ -9,6 +9,7 @@ import (
 // sockets. What makes them is a backend whose guest has a kernel of its own.
 const (
 	dropTruncated = "truncated"
+	dropLong      = "longer than the link's MTU"
 	dropVersion   = "not IP"
 	dropOptions   = "IP options"
 	dropFragment  = "fragment"

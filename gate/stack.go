@@ -21,7 +21,7 @@ const nic tcpip.NICID = 1
 
 // Sizes of the stack.
 const (
-	maxBuffer  = 256 << 10 // bytes in each direction of a connection, while there are few
+	maxBuffer  = 512 << 10 // bytes in each direction of a connection, while there are few
 	minBuffer  = 32 << 10
 	maxBuffers = 32 << 20 // bytes of all connections together
 	synBacklog = 128

@@ -22,8 +22,11 @@ func (p *planner) device() {
 	binary.LittleEndian.PutUint32(index, deviceIndex)
 	b.do("numbering the link", "ioctl", table.FD(p.p.Held.Device), table.Flags(sysabi.TUNSETIFINDEX, "TUNSETIFINDEX"), table.Struct(index, fmt.Sprintf("&%d", deviceIndex)))
 	req := ifreq()
-	binary.LittleEndian.PutUint16(req[16:], sysabi.IFF_TUN|sysabi.IFF_NO_PI)
-	b.do("making the link "+DeviceName, "ioctl", table.FD(p.p.Held.Device), table.Flags(sysabi.TUNSETIFF, "TUNSETIFF"), table.Struct(req, `{"eth0", IFF_TUN|IFF_NO_PI}`))
+	binary.LittleEndian.PutUint16(req[16:], sysabi.IFF_TUN|sysabi.IFF_NO_PI|sysabi.IFF_VNET_HDR)
+	b.do("making the link "+DeviceName, "ioctl", table.FD(p.p.Held.Device), table.Flags(sysabi.TUNSETIFF, "TUNSETIFF"), table.Struct(req, `{"eth0", IFF_TUN|IFF_NO_PI|IFF_VNET_HDR}`))
+	// The gate gets packets as the kernel has them: no checksum over their bytes, no cutting into segments (Link.Offload of package cell).
+	b.do("leaving checksums and segments to the link", "ioctl", table.FD(p.p.Held.Device), table.Flags(sysabi.TUNSETOFFLOAD, "TUNSETOFFLOAD"),
+		table.Flags(sysabi.TUN_F_CSUM|sysabi.TUN_F_TSO4|sysabi.TUN_F_TSO6, "TUN_F_CSUM|TUN_F_TSO4|TUN_F_TSO6"))
 	// The link ends with the network namespace, when its last process is gone, not with the last descriptor: whoever closed that one would
 	// wait until no processor can be reading the link any more, 10 to 40 ms (drivers/net/tun.c, __tun_detach; net/core/dev.c, synchronize_net).
 	b.do("leaving the link's end to its namespace", "ioctl", table.FD(p.p.Held.Device), table.Flags(sysabi.TUNSETPERSIST, "TUNSETPERSIST"), table.Num(1))

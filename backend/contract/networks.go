@@ -70,7 +70,7 @@ func (s Subject) reached(t *testing.T, rules, script string, before func(*gate.G
 		StandIns: plan.StandIns(), MTU: p.Network.MTU}, Hosts: hosts, Dial: echoes(t)})
 	must(t, err)
 	var d decisions
-	must(t, g.Open(gate.Link{Device: linked.Link().Device, Ethernet: linked.Link().Ethernet}, &d))
+	must(t, g.Open(gate.Link{Device: linked.Link().Device, Ethernet: linked.Link().Ethernet, Offload: linked.Link().Offload}, &d))
 	defer g.Close()
 	measured(t, c)
 	if before != nil {

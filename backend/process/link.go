@@ -32,6 +32,7 @@ func (c *processCell) takeLink() error {
 	}
 	var err error
 	if n := c.plan.Held.Device; n >= 0 {
+		c.link.Offload = true
 		if c.link.Device, err = take(n, "network device"); err != nil {
 			return err
 		}

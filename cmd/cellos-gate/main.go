@@ -133,7 +133,7 @@ func (s *server) config(m wire.Message) (gate.Config, error) {
 
 // open has a gate serve the link that the supervisor sent.
 func (s *server) open(g *gate.Gate, m wire.Message, files []*os.File) error {
-	l := gate.Link{Ethernet: m.Ethernet}
+	l := gate.Link{Ethernet: m.Ethernet, Offload: m.Offload}
 	if m.Device && len(files) > 0 {
 		l.Device, files = files[0], files[1:]
 	}

@@ -110,7 +110,7 @@ func gateProgram() (string, error) {
 
 // Open implements supervisor.Network.
 func (n *network) Open(l cell.Link, rec supervisor.NetworkRecorder) error {
-	return n.gate.Open(l.Device, l.Ethernet, l.Sockets, rec)
+	return n.gate.Open(remote.Link(l), rec)
 }
 
 // Release implements supervisor.Network.

@@ -201,17 +201,24 @@ func (g *Gate) fail(err error) {
 	})
 }
 
-// Open hands the link over and returns when the gate serves it. Sockets are those of wire.Open.
-func (g *Gate) Open(device *os.File, ethernet bool, sockets []*os.File, rec Recorder) error {
+// A Link is a gate.Link whose files are not open as connections.
+type Link struct {
+	Device            *os.File // nil: none
+	Ethernet, Offload bool
+	Sockets           []*os.File // on which names are answered
+}
+
+// Open hands the link over and returns when the gate serves it.
+func (g *Gate) Open(l Link, rec Recorder) error {
 	g.rec, g.opened = rec, true
 	var err error
 	if g.ring, err = rec.Ahead(); err != nil {
 		return err
 	}
-	m := wire.Message{Kind: wire.Open, Device: device != nil, Ethernet: ethernet, Ring: g.ring != nil}
-	files := slices.Clone(sockets)
-	if device != nil {
-		files = append([]*os.File{device}, sockets...)
+	m := wire.Message{Kind: wire.Open, Device: l.Device != nil, Ethernet: l.Ethernet, Offload: l.Offload, Ring: g.ring != nil}
+	files := slices.Clone(l.Sockets)
+	if l.Device != nil {
+		files = append([]*os.File{l.Device}, files...)
 	}
 	if g.ring != nil {
 		files = append(files, g.ring)

@@ -109,6 +109,7 @@ type Message struct {
 	Kind     string
 	Files    int             `json:",omitempty"` // descriptors that come with it
 	Ethernet bool            `json:",omitempty"` // Open: the device has frames
+	Offload  bool            `json:",omitempty"` // Open: its packets have a header, see gate.Link
 	Device   bool            `json:",omitempty"` // Open: the first descriptor is a device
 	Ring     bool            `json:",omitempty"` // Open: the last descriptor is the file of what is written ahead
 	Source   string          `json:",omitempty"` // Event
