@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -20,7 +21,7 @@ import (
 // A device is the gate's end of the cell's link: one IP packet a read and a write (TUN; with a header of its own before it if Link.Offload
 // says so), or one Ethernet frame (TAP, or a socket of AF_UNIX that keeps messages apart). The stack sees packets in all cases.
 type device struct {
-	file   *os.File
+	file   *os.File // nil: there is no link yet
 	conn   syscall.RawConn
 	mtu    uint32
 	frames *ethernet           // nil: packets
@@ -38,21 +39,33 @@ type device struct {
 
 var _ stack.LinkEndpoint = (*device)(nil)
 
-func newDevice(l Link, mtu int, frames *ethernet, look func([]byte) string, lost func(error)) (*device, error) {
-	d := &device{file: l.Device, mtu: uint32(mtu), frames: frames, look: look, lost: lost, done: make(chan struct{})}
-	switch {
-	case frames != nil:
-		d.head = frameHead
-	case l.Offload:
-		d.head = offloadHead
-		d.capabilities = stack.CapabilityRXChecksumOffload | stack.CapabilityTXChecksumOffload
-	}
+func newDevice(mtu int, look func([]byte) string, lost func(error)) *device {
+	d := &device{mtu: uint32(mtu), look: look, lost: lost, done: make(chan struct{})}
 	d.buffers.New = func() any { b := make([]byte, big+d.head); return &b }
-	var err error
-	if d.conn, err = l.Device.SyscallConn(); err != nil {
-		return nil, fmt.Errorf("serving the cell's network device: %w", err)
+	return d
+}
+
+// open gives the device its link. Precondition: nothing was written to it.
+func (d *device) open(l Link, cell, cell6 netip.Addr) (err error) {
+	switch {
+	case l.Ethernet:
+		d.frames, d.head = &ethernet{cell: cell, cell6: cell6}, frameHead
+	case l.Offload:
+		d.head, d.capabilities = offloadHead, stack.CapabilityRXChecksumOffload|stack.CapabilityTXChecksumOffload
 	}
-	return d, nil
+	if d.conn, err = l.Device.SyscallConn(); err != nil {
+		return fmt.Errorf("serving the cell's network device: %w", err)
+	}
+	d.file = l.Device
+	return nil
+}
+
+// close ends serve, which has begun if there is a link.
+func (d *device) close() {
+	if d.file != nil {
+		d.file.Close()
+		<-d.done
+	}
 }
 
 // Sizes of packets, in bytes.

@@ -13,8 +13,6 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 	"golang.org/x/time/rate"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
-	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
-	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/evidence"
@@ -62,14 +60,14 @@ type Gate struct {
 	journal  *journal
 	dropped  counters
 
-	ctx      context.Context // ends with the gate
-	cancel   context.CancelFunc
-	device   *device
-	stack    *stack.Stack
-	closers  []func() error
-	flows    flows
-	hands    hands
-	released atomic.Bool
+	ctx       context.Context // ends with the gate
+	cancel    context.CancelFunc
+	device    *device
+	stack     *stack.Stack      // nil: there will be no link
+	resolvers []resolverSockets // on the link
+	flows     flows
+	hands     hands
+	released  atomic.Bool
 
 	failing sync.Once
 	failed  chan error
@@ -102,12 +100,12 @@ func New(c Config) (*Gate, error) {
 		hands: newHands(), queries: rate.NewLimiter(queryRate, queryBurst), paces: rate.NewLimiter(maxNew, maxNew), failed: make(chan error, 1),
 	}
 	g.resolver.Bootstrap = c.Bootstrap
-	var err error
-	if g.stack, err = newStack(); err != nil {
-		return nil, err
-	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
-	return g, nil
+	g.device = newDevice(c.MTU, g.look, g.fail)
+	if c.MTU == 0 { // there will be no link
+		return g, nil
+	}
+	return g, g.makeStack()
 }
 
 // Open serves a link. Until Release everything is refused, and nothing of it is written: what comes then are the probes of the
@@ -125,52 +123,17 @@ func (g *Gate) Open(link Link, rec Recorder) error {
 	if link.Device == nil {
 		return nil
 	}
-	f := packetFilter{g.cfg.Cell, g.cfg.Cell6, g.cfg.Gate}
-	var frames *ethernet
-	if link.Ethernet {
-		frames = &ethernet{cell: g.cfg.Cell, cell6: g.cfg.Cell6}
+	if g.stack == nil {
+		return errors.New("a link without the size of its packets")
 	}
-	d, err := newDevice(link, g.cfg.MTU, frames, func(b []byte) string {
-		why := f.look(b)
-		if why == "" {
-			g.reuse(b)
-		}
-		return why
-	}, g.fail)
-	if err != nil {
+	if err := g.device.open(link, g.cfg.Cell, g.cfg.Cell6); err != nil {
 		return err
 	}
-	if err := attach(g.stack, d); err != nil {
-		return err
+	for _, s := range g.resolvers {
+		go g.serveUDP(s.udp)
+		go g.serveTCP(s.tcp)
 	}
-	if err := own(g.stack, g.cfg.Gate); err != nil {
-		return err
-	}
-	at := []netip.AddrPort{netip.AddrPortFrom(g.cfg.Gate, 53)}
-	for _, r := range g.names.Resolvers {
-		if to, err := netip.ParseAddrPort(r.Endpoint); err == nil && !to.Addr().IsLoopback() && (r.Protocol == "do53-udp" || r.Protocol == "do53-tcp") {
-			at = append(at, to)
-			if err := own(g.stack, to.Addr()); err != nil {
-				return err
-			}
-		}
-	}
-	for _, a := range at {
-		pc, l, err := listen(g.stack, a)
-		if err != nil {
-			return err
-		}
-		g.closers = append(g.closers, pc.Close, l.Close)
-		go g.serveUDP(pc)
-		go g.serveTCP(l)
-	}
-	forwarder := tcp.NewForwarder(g.stack, maxBuffer, synBacklog, g.accept)
-	g.stack.SetTransportProtocolHandler(tcp.ProtocolNumber, func(id stack.TransportEndpointID, pkt *stack.PacketBuffer) bool {
-		return g.syn(id, pkt) && forwarder.HandlePacket(id, pkt)
-	})
-	g.stack.SetTransportProtocolHandler(udp.ProtocolNumber, g.datagram)
-	g.device = d
-	go d.serve()
+	go g.device.serve()
 	go g.sweep()
 	return nil
 }
@@ -203,14 +166,14 @@ func (g *Gate) Close() error {
 		g.cancel()
 		g.flows.end()
 		g.hands.end()
-		for _, c := range g.closers {
-			c()
+		for _, s := range g.resolvers {
+			s.udp.Close()
+			s.tcp.Close()
 		}
-		if g.device != nil {
-			g.device.file.Close()
-			<-g.device.done
+		g.device.close()
+		if g.stack != nil {
+			g.stack.Destroy()
 		}
-		g.stack.Destroy()
 		if g.journal == nil {
 			return
 		}
@@ -226,12 +189,12 @@ func (g *Gate) Use() evidence.NetworkUse {
 	if g.journal != nil {
 		u.Refused, u.Names = g.journal.account()
 	}
-	if g.device != nil {
-		for why, n := range g.device.dropped.all() {
-			u.Dropped[why] += n
-		}
+	for why, n := range g.device.dropped.all() {
+		u.Dropped[why] += n
+	}
+	if g.stack != nil {
 		s := g.stack.Stats()
-		for why, n := range map[string]uint64{"bad checksum": s.TCP.ChecksumErrors.Value() + s.UDP.ChecksumErrors.Value(),
+		for why, n := range map[string]uint64{dropSum: s.TCP.ChecksumErrors.Value() + s.UDP.ChecksumErrors.Value(),
 			"malformed": s.IP.MalformedPacketsReceived.Value(), "SYN backlog full": s.TCP.ForwardMaxInFlightDrop.Value()} {
 			if n > 0 {
 				u.Dropped[why] += int64(n)

@@ -27,7 +27,49 @@ const (
 	synBacklog = 128
 )
 
-// newStack makes a TCP/IP stack that has no link yet.
+// makeStack makes the stack on the device, and what in it does not need the link.
+func (g *Gate) makeStack() error {
+	var err error
+	if g.stack, err = newStack(); err != nil {
+		return err
+	}
+	if err := attach(g.stack, g.device); err != nil {
+		return err
+	}
+	at := []netip.AddrPort{netip.AddrPortFrom(g.cfg.Gate, 53)}
+	for _, r := range g.names.Resolvers {
+		if to, err := netip.ParseAddrPort(r.Endpoint); err == nil && !to.Addr().IsLoopback() && (r.Protocol == "do53-udp" || r.Protocol == "do53-tcp") {
+			at = append(at, to)
+		}
+	}
+	for _, a := range at {
+		if err := own(g.stack, a.Addr()); err != nil {
+			return err
+		}
+		s, err := listen(g.stack, a)
+		if err != nil {
+			return err
+		}
+		g.resolvers = append(g.resolvers, s)
+	}
+	forwarder := tcp.NewForwarder(g.stack, maxBuffer, synBacklog, g.accept)
+	g.stack.SetTransportProtocolHandler(tcp.ProtocolNumber, func(id stack.TransportEndpointID, pkt *stack.PacketBuffer) bool {
+		return g.syn(id, pkt) && forwarder.HandlePacket(id, pkt)
+	})
+	g.stack.SetTransportProtocolHandler(udp.ProtocolNumber, g.datagram)
+	return nil
+}
+
+// look says why a packet of the cell is dropped, "" if it is not.
+func (g *Gate) look(b []byte) string {
+	why := packetFilter{g.cfg.Cell, g.cfg.Cell6, g.cfg.Gate}.look(b)
+	if why == "" {
+		g.reuse(b)
+	}
+	return why
+}
+
+// newStack makes a TCP/IP stack that has no device yet.
 func newStack() (*stack.Stack, error) {
 	s := stack.New(stack.Options{
 		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol, ipv6.NewProtocol},
@@ -92,21 +134,26 @@ func addrPort(id stack.TransportEndpointID) netip.AddrPort {
 	return netip.AddrPortFrom(a, id.LocalPort)
 }
 
-// listen opens a resolver's sockets on the link.
-func listen(s *stack.Stack, at netip.AddrPort) (net.PacketConn, net.Listener, error) {
+// resolverSockets are where a resolver answers on the link.
+type resolverSockets struct {
+	udp net.PacketConn
+	tcp net.Listener
+}
+
+func listen(s *stack.Stack, at netip.AddrPort) (r resolverSockets, err error) {
 	proto := header.IPv4ProtocolNumber
 	if at.Addr().Is6() {
 		proto = header.IPv6ProtocolNumber
 	}
 	full := tcpip.FullAddress{NIC: nic, Addr: toStack(at.Addr()), Port: at.Port()}
-	pc, err := gonet.DialUDP(s, &full, nil, proto)
+	r.udp, err = gonet.DialUDP(s, &full, nil, proto)
 	if err != nil {
-		return nil, nil, fmt.Errorf("answering names at %s: %w", at, err)
+		return r, fmt.Errorf("answering names at %s: %w", at, err)
 	}
-	l, err := gonet.ListenTCP(s, full, proto)
+	r.tcp, err = gonet.ListenTCP(s, full, proto)
 	if err != nil {
-		pc.Close()
-		return nil, nil, fmt.Errorf("answering names at %s: %w", at, err)
+		r.udp.Close()
+		return r, fmt.Errorf("answering names at %s: %w", at, err)
 	}
-	return pc, l, nil
+	return r, nil
 }
