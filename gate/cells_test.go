@@ -137,6 +137,90 @@ func TestSlowClients(t *testing.T) {
 	}
 }
 
+// A connection counts until the cell has taken what was sent to it: what waits for a cell that never reads is bounded, also where it says
+// that it has nothing more to say, and the connection is over for the gate.
+func TestNeverRead(t *testing.T) {
+	says := make([]byte, 40<<10)
+	c := newCell(t, false, func(context.Context, string, netip.AddrPort) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		go func() { theirs.Write(says); theirs.Close() }()
+		return ours, nil
+	}, echo)
+	c.gate.paces = rate.NewLimiter(rate.Inf, 1)
+	// No more than this is announced by the cell, and none of it read.
+	small := tcpip.TCPReceiveBufferSizeRangeOption{Min: 4 << 10, Default: 4 << 10, Max: 4 << 10}
+	c.SetTransportProtocolOption(header.TCPProtocolNumber, &small)
+	var all []net.Conn
+	turned := 0
+	for range 2 * maxConns {
+		conn, err := c.dial(t, "echo.example", 7)
+		if refused(err) {
+			turned++
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.CloseWrite()
+		all = append(all, conn)
+	}
+	if len(all) != maxConns || turned != maxConns {
+		t.Errorf("%d connections were made, and %d refused", len(all), turned)
+	}
+	if n := len(c.gate.stack.RegisteredEndpoints()); n > maxConns+8 {
+		t.Errorf("the stack has %d ends of connections", n)
+	}
+	if b, err := io.ReadAll(all[0]); len(b) != len(says) || err != nil {
+		t.Errorf("one that reads at last got %d bytes, %v", len(b), err)
+	}
+	for _, conn := range all {
+		conn.Close()
+	}
+	for end := time.Now().Add(patience); c.gate.flows.n.Load() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d connections are still there when the cell has ended all", c.gate.flows.n.Load())
+		}
+	}
+}
+
+// Buffers are shared out among the connections there are.
+func TestShares(t *testing.T) {
+	c := newCell(t, false, echoServer(t), echo)
+	c.gate.paces = rate.NewLimiter(rate.Inf, 1)
+	sizes := func() (send, receive int64) {
+		c.gate.flows.mu.Lock()
+		defer c.gate.flows.mu.Unlock()
+		for x := range c.gate.flows.all {
+			if x.ep != nil {
+				send += x.ep.SocketOptions().GetSendBufferSize()
+				receive += x.ep.SocketOptions().GetReceiveBufferSize()
+			}
+		}
+		return send, receive
+	}
+	var all []net.Conn
+	for len(all) < maxConns {
+		conn, err := c.dial(t, "echo.example", 7)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, conn)
+		if send, receive := sizes(); send > max(maxBuffers, int64(len(all))*minSend) || receive > max(maxBuffers, int64(len(all))*minReceive) {
+			t.Fatalf("%d connections have %d and %d bytes", len(all), send, receive)
+		}
+	}
+	for _, conn := range all[1:] {
+		conn.Close()
+	}
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		if send, receive := sizes(); send == maxBuffer && receive == maxBuffer {
+			break
+		} else if time.Now().After(end) {
+			t.Fatalf("the one that is left has %d and %d bytes", send, receive)
+		}
+	}
+}
+
 // A clock that somebody sets ends nothing: what is idle is measured on one that nobody sets. Reading back what was kept of it without that
 // clock would show in a difference of decades.
 func TestIdleHasItsOwnClock(t *testing.T) {

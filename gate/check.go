@@ -55,13 +55,14 @@ func (f *tcpFlow) check() error {
 		f.gate.hands.do(f.fromUpstream) // servers of other protocols may speak first
 	}
 	if must {
-		f.cell.SetReadDeadline(time.Now().Add(firstTime))
+		f.src.within(firstTime)
 	}
 	var first []byte
-	buf := make([]byte, 16<<10)
 	for {
-		n, err := f.cell.Read(buf)
-		first = append(first, buf[:n]...)
+		was := len(first)
+		var err error
+		first, err = f.src.add(first)
+		n := len(first) - was
 		if n > 0 && first[0] == 0x16 {
 			return f.tls(first, must)
 		}
@@ -78,6 +79,7 @@ func (f *tcpFlow) check() error {
 			if must {
 				return f.refuse(codeUnknown, "")
 			}
+			f.src.within(0)
 			f.allow(codeNone, f.to.String())
 			return f.toUpstream(first)
 		case err != nil:
@@ -109,11 +111,12 @@ func (f *tcpFlow) refuse(code, name string) error {
 func (f *tcpFlow) tls(first []byte, must bool) error {
 	var c hello.Collector
 	c.Write(first)
-	f.cell.SetReadDeadline(time.Now().Add(firstTime))
-	buf := make([]byte, 16<<10)
+	f.src.within(firstTime)
+	var more []byte
 	for !c.Done() {
-		n, err := f.cell.Read(buf)
-		c.Write(buf[:n])
+		var err error
+		more, err = f.src.add(more[:0])
+		c.Write(more)
 		if err != nil && !c.Done() {
 			if isTimeout(err) {
 				return f.refuse(codeTimeout, "")
@@ -121,7 +124,7 @@ func (f *tcpFlow) tls(first []byte, must bool) error {
 			return f.refuse(codeUnknown, "")
 		}
 	}
-	f.cell.SetReadDeadline(time.Time{})
+	f.src.within(0)
 	h, err := c.Hello()
 	switch {
 	case errors.Is(err, hello.ErrName):

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
 )
 
 // tracked is a connection of ours for one of the cell.
@@ -14,6 +16,7 @@ type tracked struct {
 	begun time.Time
 	last  atomic.Int64 // nanoseconds from begun to the last byte, on the clock that nobody sets
 	abort func()
+	ep    tcpip.Endpoint // the cell's side; nil: none yet, or datagrams
 }
 
 func (t *tracked) touch() { t.last.Store(int64(time.Since(t.begun))) }
@@ -28,6 +31,7 @@ type flows struct {
 	n    atomic.Int64 // TCP
 	u    atomic.Int64 // UDP
 	peak atomic.Int64
+	room int64 // connections that the buffers are shared among: a power of two
 }
 
 func (f *flows) begin(t *tracked, udp bool, most int64) bool {
@@ -58,11 +62,43 @@ func (f *flows) connected(t *tracked, c net.Conn) {
 	t.Conn = c
 }
 
-// abortable says how the cell's side of a flow ends at once.
-func (f *flows) abortable(t *tracked, abort func()) {
+// opened gives a flow the cell's side of its connection, and its share of the buffers.
+func (f *flows) opened(t *tracked, ep tcpip.Endpoint) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	t.abort = abort
+	t.abort, t.ep = ep.Abort, ep
+	if !f.share() {
+		f.size(t)
+	}
+}
+
+// share shares the buffers out anew among the connections there are, if these have become many more, or far fewer; true: it did.
+// Precondition: f.mu is held.
+func (f *flows) share() bool {
+	n, was := f.n.Load(), f.room
+	for f.room < n {
+		f.room = max(1, 2*f.room)
+	}
+	for f.room > 1 && f.room >= 4*n {
+		f.room /= 2
+	}
+	if f.room == was {
+		return false
+	}
+	for t := range f.all {
+		f.size(t)
+	}
+	return true
+}
+
+// size gives one connection its share. Precondition: f.mu is held.
+func (f *flows) size(t *tracked) {
+	if t.ep == nil {
+		return
+	}
+	size := maxBuffers / f.room
+	t.ep.SocketOptions().SetReceiveBufferSize(min(maxBuffer, max(minReceive, size)), true)
+	t.ep.SocketOptions().SetSendBufferSize(min(maxBuffer, max(minSend, size)), true)
 }
 
 func (f *flows) done(c net.Conn) {
@@ -77,6 +113,7 @@ func (f *flows) done(c net.Conn) {
 		f.u.Add(-1)
 	} else {
 		f.n.Add(-1)
+		f.share()
 	}
 }
 

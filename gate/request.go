@@ -27,6 +27,7 @@ func httpMethod(b []byte) bool {
 
 // http passes on the requests of a cleartext connection, each of which is checked.
 func (f *tcpFlow) http(first []byte, must bool) error {
+	f.src.within(0) // this one reads by itself
 	f.cell.SetReadDeadline(time.Now().Add(firstTime))
 	r := http1.NewReader(io.MultiReader(bytes.NewReader(first), touching{f}))
 	up := meter{f}
@@ -56,7 +57,7 @@ func (f *tcpFlow) http(first []byte, must bool) error {
 			return err
 		}
 		if q.Switch { // what follows is another protocol, if the server takes it: the connection is spent on this one name
-			return f.copy(f.up.Conn, io.MultiReader(bytes.NewReader(r.Rest()), f.cell), f.rule.out)
+			return f.toUpstream(r.Rest())
 		}
 		if q.Close {
 			return nil

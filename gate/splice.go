@@ -4,11 +4,12 @@ import (
 	"errors"
 	"io"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/waiter"
 
 	"cellos.io/cellos/evidence"
 )
@@ -20,6 +21,8 @@ type tcpFlow struct {
 	rule *rule
 	cell *gonet.TCPConn
 	ep   tcpip.Endpoint
+	wq   *waiter.Queue
+	src  *cellSource // what cell sends
 	up   *tracked
 	down chan struct{} // closed when nothing more comes from upstream
 
@@ -30,6 +33,8 @@ type tcpFlow struct {
 func (f *tcpFlow) run() {
 	defer f.up.Conn.Close()
 	defer f.cell.Close()
+	f.src = f.gate.cellSource(f.ep, f.wq)
+	defer f.src.end()
 	f.down = make(chan struct{})
 	err := f.check()
 	if err != nil {
@@ -42,10 +47,25 @@ func (f *tcpFlow) run() {
 	<-f.down
 }
 
+// gone waits until the cell has taken the last of what was sent to it, or its end is no more. Until then the connection counts among the
+// cell's: what the stack keeps for it is memory.
+func (f *tcpFlow) gone() {
+	entry, ended := waiter.NewChannelEntry(waiter.EventHUp | waiter.EventErr)
+	f.wq.EventRegister(&entry)
+	defer f.wq.EventUnregister(&entry)
+	for {
+		switch tcp.EndpointState(f.ep.State()) {
+		case tcp.StateTimeWait, tcp.StateClose, tcp.StateError:
+			return
+		}
+		<-ended
+	}
+}
+
 // fromUpstream passes on what upstream sends. It may begin only once what the cell says has been checked, or need not be.
 func (f *tcpFlow) fromUpstream() {
 	defer close(f.down)
-	err := f.copy(f.cell, f.up.Conn, f.rule.in)
+	err := f.copy(f.cell, f.gate.upstreamSource(f.up.Conn), f.rule.in)
 	if err != nil && !f.answering.Load() {
 		f.ep.Abort()
 		f.up.Conn.Close()
@@ -61,7 +81,7 @@ func (f *tcpFlow) toUpstream(first []byte) error {
 	if err := f.send(first); err != nil {
 		return err
 	}
-	return f.copy(f.up.Conn, f.cell, f.rule.out)
+	return f.copy(f.up.Conn, f.src, f.rule.out)
 }
 
 // send passes bytes on that were read for a check.
@@ -82,19 +102,16 @@ func (f *tcpFlow) spent(err error) error {
 	return err
 }
 
-var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
-
 // copy passes bytes on and takes them from the budget before they are. The end of the source is no error.
-func (f *tcpFlow) copy(dst io.Writer, src io.Reader, take func(int) (int, error)) error {
-	p := copyBuffers.Get().(*[]byte)
-	defer copyBuffers.Put(p)
-	buf := *p
+func (f *tcpFlow) copy(dst io.Writer, src source, take func(int) (int, error)) error {
 	for {
-		n, err := src.Read(buf)
+		p, n, err := src.next()
 		if n > 0 {
 			f.up.touch()
 			m, terr := take(n)
-			if _, werr := dst.Write(buf[:m]); werr != nil {
+			_, werr := dst.Write((*p)[:m])
+			putBuffer(p)
+			if werr != nil {
 				return werr
 			}
 			if terr != nil {

@@ -19,11 +19,14 @@ import (
 
 const nic tcpip.NICID = 1
 
-// Sizes of the stack.
+// Sizes of the stack, in bytes. What connections may have in flight is shared out among them: see flows.share.
+//
+// The window is half the receive buffer. It is never less than a packet: a Linux that has no room for one waits for its persist timer.
 const (
-	maxBuffer  = 512 << 10 // bytes in each direction of a connection, while there are few
-	minBuffer  = 32 << 10
-	maxBuffers = 32 << 20 // bytes of all connections together
+	maxBuffer  = 512 << 10 // of a connection in each direction
+	minSend    = 16 << 10
+	minReceive = 128 << 10
+	maxBuffers = 2 << 20 // of all connections together, in each direction
 	synBacklog = 128
 )
 
@@ -80,7 +83,9 @@ func newStack() (*stack.Stack, error) {
 	snd := tcpip.TCPSendBufferSizeRangeOption{Min: 4 << 10, Default: maxBuffer, Max: maxBuffer}
 	// TIME-WAIT is for segments that a network delivers late (RFC 9293 section 3.6.1); this link has none of those. See reuse.
 	wait := tcpip.TCPTimeWaitTimeoutOption(time.Millisecond)
-	for _, o := range []tcpip.SettableTransportProtocolOption{&sack, &moderate, &rcv, &snd, &wait} {
+	// What is closed here is over for both sides: it need not wait for a cell that does not close its own.
+	linger := tcpip.TCPLingerTimeoutOption(100 * time.Millisecond)
+	for _, o := range []tcpip.SettableTransportProtocolOption{&sack, &moderate, &rcv, &snd, &wait, &linger} {
 		if err := check("setting up TCP", s.SetTransportProtocolOption(tcp.ProtocolNumber, o)); err != nil {
 			return nil, err
 		}

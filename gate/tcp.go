@@ -58,14 +58,12 @@ func (g *Gate) connect(r *tcp.ForwarderRequest) {
 		g.flows.done(c)
 		return
 	}
-	size := int64(min(maxBuffer, max(minBuffer, maxBuffers/2/(g.flows.n.Load()+1))))
-	ep.SocketOptions().SetReceiveBufferSize(size, true)
-	ep.SocketOptions().SetSendBufferSize(size, true)
 	ep.SocketOptions().SetKeepAlive(true)
-	f := &tcpFlow{gate: g, to: v.to, rule: v.rule, cell: gonet.NewTCPConn(&wq, ep), ep: ep, up: c.(*tracked)}
-	g.flows.abortable(f.up, ep.Abort)
+	f := &tcpFlow{gate: g, to: v.to, rule: v.rule, cell: gonet.NewTCPConn(&wq, ep), ep: ep, wq: &wq, up: c.(*tracked)}
+	g.flows.opened(f.up, ep)
 	v.rule.connections.Add(1)
 	f.run()
+	f.gone()
 	g.flows.done(c)
 }
 

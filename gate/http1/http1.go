@@ -57,10 +57,18 @@ type Request struct {
 }
 
 // A Reader reads requests. It is not for concurrent use.
-type Reader struct{ br *bufio.Reader }
+type Reader struct {
+	br  *bufio.Reader
+	src io.Reader
+}
 
-// NewReader returns a Reader.
-func NewReader(r io.Reader) *Reader { return &Reader{bufio.NewReaderSize(r, MaxHead)} }
+// NewReader returns a Reader. Its buffer grows with the heads that come.
+func NewReader(r io.Reader) *Reader { return &Reader{bufio.NewReaderSize(r, 4<<10), r} }
+
+// grow makes room for a longer head. What was read is kept.
+func (r *Reader) grow() {
+	r.br = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(bytes.Clone(r.Rest())), r.src), min(4*r.br.Size(), MaxHead))
+}
 
 // Rest is what was read and belongs to no request yet.
 func (r *Reader) Rest() []byte {
@@ -111,6 +119,9 @@ func (r *Reader) peekHead() ([]byte, error) {
 		switch {
 		case err == io.EOF && len(b) == 0:
 			return nil, io.EOF
+		case err == bufio.ErrBufferFull && r.br.Size() < MaxHead:
+			r.grow()
+			continue
 		case err == bufio.ErrBufferFull, n >= MaxHead:
 			return nil, refuse("", "the head is longer than %d bytes", MaxHead)
 		case err != nil:
