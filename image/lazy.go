@@ -95,6 +95,7 @@ func (s *Store) View(ctx context.Context, w Want) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer src.letGo()
 	ok := false
 	defer func() {
 		if !ok {

@@ -33,6 +33,7 @@ func (s *Store) Tree(ctx context.Context, w Want) (*Image, error) {
 		return nil, err
 	}
 	defer src.root.Close()
+	defer src.letGo()
 	key := w.key()
 	print, total, err := src.fingerprint(w)
 	if err != nil {
@@ -46,7 +47,7 @@ func (s *Store) Tree(ctx context.Context, w Want) (*Image, error) {
 		}
 	}
 	if total > MaxSize {
-		return nil, &TooLarge{w.Path, total}
+		return nil, &TooLarge{Path: w.Path, Size: total}
 	}
 	img, err := s.add(ctx, ".erofs", func(f *os.File) error {
 		w := &sparse{f: f}
@@ -87,7 +88,7 @@ func (s stopped) Write(b []byte) (int, error) {
 }
 
 func (w Want) source() (*source, error) {
-	s := &source{owner: w.Owner, name: w.Path, only: w.Names, exclude: map[string]bool{}}
+	s := &source{owner: w.Owner, name: w.Path, only: w.Names, exclude: map[string]bool{}, maxPaths: MaxPaths, maxNames: MaxNames}
 	fi, err := os.Lstat(w.Path)
 	if err != nil {
 		return nil, err
