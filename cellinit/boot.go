@@ -119,8 +119,8 @@ func Filter(program []byte) Arg {
 	return Arg{tag: tagFilter, data: append(binary.LittleEndian.AppendUint64(nil, uint64(len(program)/8)), program...)}
 }
 
-// Previous is the result of the probe before; -1 in the first.
-func Previous() Arg { return Arg{tag: tagPrevious} }
+// Result is the result of an earlier probe, back probes before this one (1: the last); -1 if there was none.
+func Result(back int) Arg { return Arg{tag: tagPrevious, value: uint64(back - 1)} }
 
 // encode returns the packet of a message of the supervisor.
 func encode(m Message) ([]byte, error) {

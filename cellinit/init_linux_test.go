@@ -42,7 +42,7 @@ func TestProbes(t *testing.T) {
 				{Number: nr("getpid")},
 				{Number: nr("openat"), Args: []Arg{cwd, Data([]byte("/nonexistent\x00"))}},
 				{Number: nr("openat"), Args: []Arg{cwd, Data([]byte("/dev/null\x00")), Immediate(sysabi.O_CLOEXEC)}, CloseResult: true},
-				{Number: nr("fcntl"), Args: []Arg{Previous(), Immediate(1)}}, // F_GETFD: FD_CLOEXEC
+				{Number: nr("fcntl"), Args: []Arg{Result(1), Immediate(1)}}, // F_GETFD: FD_CLOEXEC
 				{Number: nr("fcntl"), Args: []Arg{Immediate(4), Immediate(1)}},
 				{Number: nr("prctl"), Args: []Arg{Immediate(3)}}, // PR_GET_DUMPABLE
 				{Number: unknown},

@@ -71,41 +71,78 @@ func (p *planner) networkCannot() {
 	p.cannot("choose the address that a name leads to, or reach a private one that is not listed", LayerGate)
 }
 
-// networkProbes tries what must be refused. The gate serves the device already, and lets nothing pass before release.
-func (p *planner) networkProbes() {
-	n := p.p.Network
-	if n.OnHost || strings.Contains(p.base(), "net-none") {
-		return
-	}
-	to := func(s string) (Operand, Operand) {
-		b := sockaddr(netip.MustParseAddrPort(s))
-		return data(b...), num(uint64(len(b)))
-	}
-	try := func(layer, what string, want []sysabi.Errno, family, kind uint64, at string) {
-		p.deny(layer, "opening a socket", nil, "socket", num(family), num(kind|sysabi.SOCK_CLOEXEC), num(0))
-		addr, size := to(at)
-		p.deny(layer, what, want, "connect", previous(), addr, size)
-	}
-	unreachable, refused := []sysabi.Errno{sysabi.ENETUNREACH}, []sysabi.Errno{sysabi.ECONNREFUSED}
-	if !n.Device {
-		p.deny(LayerNet, "opening a socket of the cell's own network", nil, "socket", num(sysabi.AF_INET), num(sysabi.SOCK_DGRAM|sysabi.SOCK_CLOEXEC), num(0))
-		// 192.0.2.1: RFC 5737, documentation; port 9: discard.
-		addr, size := to("192.0.2.1:9")
-		p.deny(LayerNet, "reaching an address outside", unreachable, "connect", previous(), addr, size)
-		return
-	}
-	for _, x := range []struct{ what, at string }{
-		{"reaching an address outside", "192.0.2.1:9"},
+// A destination is one that no cell may reach.
+type destination struct{ what, at string }
+
+// destinations are those behind the gate that are tried.
+func (p *planner) destinations() (list []destination) {
+	for _, x := range []destination{
+		{"reaching an address outside", "192.0.2.1:9"}, // RFC 5737, documentation; port 9: discard
 		{"reaching a cloud's metadata service", "169.254.169.254:80"},
 		{"reaching a resolver outside", "9.9.9.9:53"},
 		{"reaching the gate on another port", GateAddress().String() + ":9"},
 		{"reaching a stand-in of no name", "198.19.255.254:443"},
 	} {
 		if !p.grants(x.at) {
-			try(LayerGate, x.what, refused, sysabi.AF_INET, sysabi.SOCK_STREAM, x.at)
+			list = append(list, x)
 		}
 	}
-	try(LayerNet, "reaching the host's loopback", refused, sysabi.AF_INET, sysabi.SOCK_STREAM, "127.0.0.1:9")
+	return list
+}
+
+// askNetwork begins what networkProbes looks at: connections that nobody waits for, while the other probes are made and the gate gets ready.
+// It returns where the sockets are among the probes. One destination is left for networkProbes, which waits: what it is told comes after
+// the answers to all others, for the gate's and the kernel's side of the device are one queue each.
+func (p *planner) askNetwork() (sockets []int) {
+	if !p.probesNetwork() || !p.p.Network.Device {
+		return nil
+	}
+	list := p.destinations()
+	for _, x := range list[:max(len(list)-1, 0)] {
+		sockets = append(sockets, len(p.p.Boot.Probes))
+		p.connect(LayerGate, "asking for it: "+x.what, sysabi.EINPROGRESS, sysabi.SOCK_STREAM|sysabi.SOCK_NONBLOCK, x.at)
+	}
+	return sockets
+}
+
+// networkProbes tries what must be refused. The gate serves the device already, and lets nothing pass before release. Asked are the sockets
+// of askNetwork; nil: every connection is waited for.
+func (p *planner) networkProbes(asked []int) {
+	if !p.probesNetwork() {
+		return
+	}
+	if !p.p.Network.Device {
+		p.deny(LayerNet, "opening a socket of the cell's own network", nil, "socket", num(sysabi.AF_INET), num(sysabi.SOCK_DGRAM|sysabi.SOCK_CLOEXEC), num(0))
+		addr, size := address("192.0.2.1:9") // as in destinations
+		p.deny(LayerNet, "reaching an address outside", []sysabi.Errno{sysabi.ENETUNREACH}, "connect", previous(), addr, size)
+		return
+	}
+	list := p.destinations()
+	for _, x := range list[len(asked):] {
+		p.connect(LayerGate, x.what, sysabi.ECONNREFUSED, sysabi.SOCK_STREAM, x.at)
+	}
+	for i, at := range asked {
+		addr, size := address(list[i].at)
+		p.deny(LayerGate, list[i].what, []sysabi.Errno{sysabi.ECONNREFUSED}, "connect", Operand{Back: len(p.p.Boot.Probes) - at}, addr, size)
+	}
+	p.connect(LayerNet, "reaching the host's loopback", sysabi.ECONNREFUSED, sysabi.SOCK_STREAM, "127.0.0.1:9")
+}
+
+// probesNetwork reports whether there is a network that probes can be made of.
+func (p *planner) probesNetwork() bool {
+	return !p.p.Network.OnHost && !strings.Contains(p.base(), "net-none")
+}
+
+// connect is a probe that opens a socket and connects it.
+func (p *planner) connect(layer, what string, want sysabi.Errno, kind uint64, at string) {
+	p.deny(layer, "opening a socket", nil, "socket", num(sysabi.AF_INET), num(kind|sysabi.SOCK_CLOEXEC), num(0))
+	addr, size := address(at)
+	p.deny(layer, what, []sysabi.Errno{want}, "connect", previous(), addr, size)
+}
+
+func address(at string) (addr, size Operand) {
+	b := sockaddr(netip.MustParseAddrPort(at))
+	return data(b...), num(uint64(len(b)))
 }
 
 // grants reports whether a rule or a resolver names exactly this destination.

@@ -50,19 +50,19 @@ func (p Probe) Holds(result int64) bool {
 	return false
 }
 
-// An Operand is an argument of a probe: a number, a pointer to data, or the result of the probe before.
+// An Operand is an argument of a probe: a number, a pointer to data, or the result of a probe before.
 type Operand struct {
-	Value    uint64
-	Data     []byte // a pointer to a copy, if not nil
-	Previous bool
-	Filter   []byte // a pointer to a struct sock_fprog with this program, if not nil
+	Value  uint64
+	Data   []byte // a pointer to a copy, if not nil
+	Back   int    // the result of the probe that many before this one, if not 0
+	Filter []byte // a pointer to a struct sock_fprog with this program, if not nil
 }
 
 func num(n uint64) Operand   { return Operand{Value: n} }
 func text(s string) Operand  { return Operand{Data: append([]byte(s), 0)} }
 func data(b ...byte) Operand { return Operand{Data: b} }
 func neg(n int64) Operand    { return Operand{Value: uint64(n)} }
-func previous() Operand      { return Operand{Previous: true} }
+func previous() Operand      { return Operand{Back: 1} }
 func (p *planner) deny(layer, name string, errs []sysabi.Errno, call string, args ...Operand) {
 	p.p.Boot.Probes = append(p.p.Boot.Probes, Probe{Layer: layer, Name: name, Call: call, Args: args, Want: errs})
 }
@@ -87,6 +87,7 @@ func (p *planner) probes() {
 	rdonly, wronly := num(sysabi.O_RDONLY|sysabi.O_CLOEXEC), num(sysabi.O_WRONLY|sysabi.O_CLOEXEC)
 	create := num(sysabi.O_WRONLY | sysabi.O_CREAT | sysabi.O_CLOEXEC)
 
+	asked := p.askNetwork()
 	p.deny(LayerMount, "creating a file in /", []sysabi.Errno{sysabi.EROFS, sysabi.EACCES}, "openat", cwd, text("/probe"), create, num(0o600))
 	if p.h.Entries["/usr"].Kind == Directory && !p.replaced("/usr") {
 		if !p.replaced("/usr") {
@@ -135,7 +136,7 @@ func (p *planner) probes() {
 		p.deny(LayerSeccomp, "opening a raw packet socket", []sysabi.Errno{sysabi.EAFNOSUPPORT}, "socket", num(sysabi.AF_PACKET), num(sysabi.SOCK_DGRAM), num(0))
 		p.deny(LayerSeccomp, "an unknown system call", enosys, "", num(0))
 	}
-	p.networkProbes()
+	p.networkProbes(asked)
 }
 
 // otherID is an id that the cell does not have; 0 unless that is the cell's own.

@@ -45,8 +45,10 @@ func operands(list []Operand) string {
 	s := make([]string, len(list))
 	for i, o := range list {
 		switch {
-		case o.Previous:
+		case o.Back == 1:
 			s[i] = "<result before>"
+		case o.Back > 1:
+			s[i] = fmt.Sprintf("<result %d before>", o.Back)
 		case o.Filter != nil:
 			s[i] = fmt.Sprintf("{%d instructions}", len(o.Filter)/8)
 		case o.Data != nil:

@@ -112,7 +112,7 @@ func (p *planner) sandboxProbes() {
 		p.deny(LayerSeccomp, "an unknown system call", enosys, "", num(0))
 	}
 	if p.p.Network.Device {
-		p.networkProbes()
+		p.networkProbes(nil)
 	} else if !strings.Contains(p.a.Syscalls, "net-none") {
 		p.step(LayerNet, "opening a socket of the cell's own network", -1, "socket", num(sysabi.AF_INET), num(sysabi.SOCK_DGRAM|sysabi.SOCK_CLOEXEC), num(0))
 		// struct sockaddr_in: 192.0.2.1 (RFC 5737, documentation) port 9.

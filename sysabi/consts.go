@@ -132,16 +132,17 @@ const (
 	SIGSYS                      = 31
 	KEYCTL_JOIN_SESSION_KEYRING = 1
 
-	AF_UNIX      = 1
-	AF_INET      = 2
-	AF_INET6     = 10
-	AF_NETLINK   = 16
-	AF_PACKET    = 17
-	AF_ALG       = 38
-	AF_VSOCK     = 40
-	SOCK_STREAM  = 1
-	SOCK_DGRAM   = 2
-	SOCK_CLOEXEC = O_CLOEXEC
+	AF_UNIX       = 1
+	AF_INET       = 2
+	AF_INET6      = 10
+	AF_NETLINK    = 16
+	AF_PACKET     = 17
+	AF_ALG        = 38
+	AF_VSOCK      = 40
+	SOCK_STREAM   = 1
+	SOCK_DGRAM    = 2
+	SOCK_CLOEXEC  = O_CLOEXEC
+	SOCK_NONBLOCK = 0x800
 
 	MSG_CMSG_CLOEXEC = 0x40000000
 	SIOCSIFFLAGS     = 0x8914

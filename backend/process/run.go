@@ -33,8 +33,8 @@ func (c *processCell) boot() (cellinit.Boot, error) {
 		q := cellinit.Probe{Number: uint64(nr)}
 		for _, o := range x.Args {
 			switch {
-			case o.Previous:
-				q.Args = append(q.Args, cellinit.Previous())
+			case o.Back > 0:
+				q.Args = append(q.Args, cellinit.Result(o.Back))
 			case o.Filter != nil:
 				q.Args = append(q.Args, cellinit.Filter(o.Filter))
 			case o.Data != nil:

@@ -124,7 +124,7 @@ static void probe(void)
 			if (j < p->nargs && p->tag[j] == ARG_DATA)
 				a[j] = (long)(data + p->arg[j]);
 			else if (j < p->nargs && p->tag[j] == ARG_PREVIOUS)
-				a[j] = i ? ready.result[i - 1] : -1;
+				a[j] = p->arg[j] < i ? ready.result[i - 1 - p->arg[j]] : -1;
 			else if (j < p->nargs && p->tag[j] == ARG_FILTER) {
 				prog.len = *(u64 *)(data + p->arg[j]);
 				prog.filter = data + p->arg[j] + 8;

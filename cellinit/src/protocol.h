@@ -32,7 +32,7 @@ enum { MAX_MESSAGE = 163840, MAX_PROBES = 256, MAX_ARGS = 6, MAX_FILTERS = 4, MA
  * command stays in init's, as the foreground process group.
  */
 enum { FLAG_TTY = 1, FLAG_ARGUMENTS = 2, FLAG_FOREGROUND = 4 };
-enum { ARG_IMMEDIATE, ARG_DATA, ARG_PREVIOUS, ARG_FILTER }; /* ARG_FILTER: data that is a u64 count and so many instructions */
+enum { ARG_IMMEDIATE, ARG_DATA, ARG_PREVIOUS, ARG_FILTER }; /* ARG_PREVIOUS: how many probes lie between. ARG_FILTER: data that is a u64 count and so many instructions */
 enum { LISTENER = 0x80000000 }; /* in the length of a filter: make a listener, seccomp_unotify(2) */
 enum { PROBE_CLOSE = 1 }; /* close the result, if it is a descriptor, after the next probe */
 
