@@ -3,6 +3,7 @@ package main
 import (
 	"time"
 
+	"cellos.io/cellos/cmd/cellos/internal/cli"
 	"cellos.io/cellos/evidence"
 	"cellos.io/cellos/gate/remote"
 	"cellos.io/cellos/gate/wire"
@@ -45,7 +46,7 @@ func (a *asked) askFirst(c wire.Config, to *supervisor.Admitted) error {
 	if !q.Hosts && !q.Refresh {
 		return nil
 	}
-	program, err := gateProgram()
+	program, err := cli.Besides("cellos-gate", "a network by name", "")
 	if err != nil {
 		return err
 	}

@@ -95,7 +95,7 @@ func asciiName(name string) (string, error) {
 	if strings.Contains(strings.ToLower(name), "xn--") {
 		return "", errors.New("the name mixes punycode and other letters")
 	}
-	program, err := gateProgram() // which has the tables
+	program, err := cli.Besides("cellos-gate", "a name that is not of ASCII", "") // which has the tables
 	if err != nil {
 		return "", errors.New("the name is not ASCII: write its punycode form (xn--…)")
 	}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -66,7 +64,7 @@ func (a *asked) beginNetwork(ui *cli.Console) func(*wire.Config) (*network, erro
 	n := &network{adhoc: a.name == "", watch: a.watch, ui: ui}
 	started := make(chan error, 1)
 	go func() {
-		program, err := gateProgram()
+		program, err := cli.Besides("cellos-gate", "a network by name", "")
 		if err == nil {
 			n.gate, err = remote.Start(program, n.denied)
 		}
@@ -90,22 +88,6 @@ func (a *asked) beginNetwork(ui *cli.Console) func(*wire.Config) (*network, erro
 		n.gate.Prepare(*c)
 		return n, nil
 	}
-}
-
-// gateProgram finds the program of the gate: beside this one, or where programs are.
-func gateProgram() (string, error) {
-	const name = "cellos-gate"
-	self, err := os.Executable()
-	if err == nil {
-		beside := filepath.Join(filepath.Dir(self), name)
-		if _, err := os.Stat(beside); err == nil {
-			return beside, nil
-		}
-	}
-	if found, err := exec.LookPath(name); err == nil && filepath.IsAbs(found) {
-		return found, nil
-	}
-	return "", cli.NewMistake("the program of the network gate, "+name+", is not beside cellos and not in PATH", "build it there: go build ./cmd/cellos-gate")
 }
 
 // Open implements supervisor.Network.

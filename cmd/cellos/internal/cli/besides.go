@@ -7,10 +7,7 @@ import (
 
 // Besides finds a program that is installed with this one. What for, and what else could be done, is said when it is missing.
 func Besides(name, what, or string) (string, error) {
-	self, err := os.Executable()
-	if err == nil {
-		self, err = filepath.EvalSymlinks(self)
-	}
+	self, err := os.Executable() // /proc/self/exe, proc_pid_exe(5): no link
 	if err != nil {
 		return "", err
 	}
