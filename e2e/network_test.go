@@ -139,7 +139,7 @@ func (s *site) onlyGranted() {
 }
 
 func (s *site) variables() []string {
-	return []string{"--env", "HTTP=" + s.http, "--env", "TLS=" + s.tls, "--env", "ECHO=" + s.echo, "--env", "UDP=" + s.udp, "--env", "SILENT=" + s.silent, "--env", "CA=" + s.ca}
+	return []string{"--env", "HTTP=" + s.http, "--env", "TLS=" + s.tls, "--env", "ECHO=" + s.echo, "--env", "UDP=" + s.udp, "--env", "SILENT=" + s.silent, "--env", "DEAD=" + s.dead, "--env", "RESET=" + s.reset, "--env", "CA=" + s.ca}
 }
 
 // copyIn puts a file into the working directory.

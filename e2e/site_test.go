@@ -17,8 +17,10 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -34,6 +36,8 @@ type site struct {
 	echo   string // of a TCP server that sends back what it gets, after a greeting
 	udp    string // of a UDP server that sends back what it gets
 	silent string // of a TCP server that takes connections and says nothing
+	dead   string // where nobody is
+	reset  string // of a TCP server that resets every connection
 	ca     string // file with the authority's certificate
 
 	mu    sync.Mutex
@@ -41,6 +45,8 @@ type site struct {
 	asked []string // names that the DNS was asked for
 	zone  map[string][]netip.Addr
 	ttl   map[string]uint32 // of a name's addresses; 1 s where it says nothing
+	// answers are in place of the zone's: what is sent for a question, one after the other; nil: the zone answers.
+	answers func(m dnsmessage.Message, from net.Addr) (list [][]byte, ok bool)
 }
 
 func newSite(t *testing.T) *site {
@@ -89,6 +95,13 @@ func newSite(t *testing.T) *site {
 	l = s.listen()
 	s.silent = port(l.Addr())
 	go accept(l, func(c net.Conn) { io.Copy(io.Discard, c) })
+	l = s.listen()
+	s.reset = port(l.Addr())
+	go accept(l, func(c net.Conn) {
+		c.Read(make([]byte, 1))
+		c.(*net.TCPConn).SetLinger(0)
+	})
+	s.dead = s.nobody()
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -125,6 +138,24 @@ func (s *site) listen() net.Listener {
 	}
 	s.t.Cleanup(func() { l.Close() })
 	return l
+}
+
+// nobody takes a port on which nobody listens while the test runs.
+func (s *site) nobody() string {
+	s.t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err == nil {
+		s.t.Cleanup(func() { syscall.Close(fd) })
+		err = syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	at, err := syscall.Getsockname(fd)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return strconv.Itoa(at.(*syscall.SockaddrInet4).Port)
 }
 
 func accept(l net.Listener, f func(net.Conn)) {
@@ -171,8 +202,16 @@ func (s *site) serveDNS() {
 			s.mu.Lock()
 			s.asked = append(s.asked, name)
 			addrs, ok := s.zone[name]
-			ttl := max(1, s.ttl[name])
+			ttl, answers := max(1, s.ttl[name]), s.answers
 			s.mu.Unlock()
+			if answers != nil {
+				if list, ok := answers(m, from); ok {
+					for _, b := range list {
+						pc.WriteTo(b, from)
+					}
+					continue
+				}
+			}
 			r := dnsmessage.Message{Header: dnsmessage.Header{ID: m.ID, Response: true}, Questions: m.Questions}
 			if !ok {
 				r.RCode = dnsmessage.RCodeNameError

@@ -75,6 +75,7 @@ type cell struct {
 
 	mu   sync.Mutex
 	lose func() bool  // whether the next packet, in either direction, is lost
+	hear func([]byte) // in place of the cell's stack, what comes from the gate; nil: the stack does
 	seen func([]byte) // every packet to the gate; nil: nobody looks
 	keep chan []byte  // packets to the gate that are kept back one by one, so that they come out of order
 }
@@ -152,6 +153,13 @@ func newCell(t *testing.T, frames bool, dial func(context.Context, string, netip
 			n, err := c.link.Read(b)
 			if err != nil {
 				return
+			}
+			c.mu.Lock()
+			hear := c.hear
+			c.mu.Unlock()
+			if hear != nil {
+				hear(b[:n])
+				continue
 			}
 			if c.lost() {
 				continue
