@@ -41,3 +41,27 @@ func TestWire(t *testing.T) {
 		}
 	}
 }
+
+// Whatever comes in place of a table is read or refused, and what is read travels again.
+func FuzzWire(f *testing.F) {
+	b, err := Table{{Name: "n", Layer: "l", Call: "execve", Args: []Arg{Path("/x"), Strings([]string{"a"}), Null()}, Tolerate: []sysabi.Errno{sysabi.EPERM}, Want: Exactly(3)}}.MarshalJSON()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Add([]byte(`"gICAgICAgICAAQ=="`)) // more steps than bytes
+	f.Add([]byte(`null`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var x, y Table
+		if x.UnmarshalJSON(b) != nil {
+			return
+		}
+		again, err := x.MarshalJSON()
+		if err == nil {
+			err = y.UnmarshalJSON(again)
+		}
+		if err != nil || !bytes.Equal(x.appendWire(nil), y.appendWire(nil)) {
+			t.Errorf("%q is another table when it travels again: %v", b, err)
+		}
+	})
+}
