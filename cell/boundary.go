@@ -3,6 +3,7 @@ package cell
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"cellos.io/cellos/plan"
 )
@@ -12,6 +13,13 @@ type Boundary struct {
 	Layers []Layer
 	Probes []Probe
 	Caps   Caps // of the cell's first process, from /proc/PID/status
+	Start  Start
+}
+
+// A Start is how the machine of a cell came about. The zero value is that of a cell that has none.
+type Start struct {
+	How    string        // evidence.StartCold or evidence.StartPooled
+	Waited time.Duration // of a pooled machine: since its guest was ready
 }
 
 // A Layer joins what the plan promised of one layer with what was seen.

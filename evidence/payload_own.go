@@ -65,7 +65,17 @@ type Boundary struct {
 	NotCollected []string // what the document asks to record and the backend has no channel for
 
 	Inside, Outside map[string]any // raw observations; nil: left out
+
+	Start       string // of a virtual machine: StartCold, StartPooled or StartRestored; empty: left out
+	WaitedNanos int64  // how long a pooled machine waited for its cell; else left out
 }
+
+// How the virtual machine of a cell came about.
+const (
+	StartCold     = "cold"     // booted for the cell
+	StartPooled   = "pooled"   // booted before, and never used
+	StartRestored = "restored" // from a snapshot
+)
 
 // Holds reports whether every layer and every probe holds; the event's member holds.
 func (p Boundary) Holds() bool {
@@ -110,6 +120,10 @@ func (p Boundary) AppendData(dst []byte, r *Run) []byte {
 	})
 	o.str("runId", r.RunID)
 	o.str("specId", r.SpecID)
+	o.strOpt("start", p.Start)
+	if p.Start == StartPooled {
+		o.num("waitedNanos", p.WaitedNanos)
+	}
 	return o.end()
 }
 

@@ -93,6 +93,8 @@ func TestOwnPayloads(t *testing.T) {
 			`{"backend":"process","cellId":"c","compatAllow":[],"digest":"sha256:00","egress":[],"layers":["seccomp"],"missing":[],"network":"none","runId":"r","seccompProfile":"hardened","specId":"s"}`},
 		{evidence.Boundary{Layers: []evidence.Layer{{Name: "seccomp", Promised: "hardened", ObservedOutside: "2", Holds: true}}, Probes: []evidence.Probe{{Name: "mount", Expected: "EPERM", Got: "0"}}},
 			`{"cellId":"c","holds":false,"layers":[{"holds":true,"name":"seccomp","observedOutside":"2","promised":"hardened"}],"notCollected":[],"probes":[{"expected":"EPERM","got":"0","holds":false,"name":"mount"}],"runId":"r","specId":"s"}`},
+		{evidence.Boundary{Start: evidence.StartPooled, WaitedNanos: 5}, `{"cellId":"c","holds":true,"layers":[],"notCollected":[],"probes":[],"runId":"r","specId":"s","start":"pooled","waitedNanos":5}`},
+		{evidence.Boundary{Start: evidence.StartCold}, `{"cellId":"c","holds":true,"layers":[],"notCollected":[],"probes":[],"runId":"r","specId":"s","start":"cold"}`},
 		{evidence.Command{Outcome: evidence.OutcomeSignaled, Signal: "SIGKILL", DurationNanos: 1, UserNanos: 2, SystemNanos: 3, MaxRSSBytes: 4, ReadBlocks: 5, WrittenBlocks: 6, Processes: 7, OutputReplaced: ptr(int64(8))},
 			`{"cellId":"c","durationNanos":1,"exitCode":null,"maxRssBytes":4,"outcome":"signaled","outputReplaced":8,"processes":7,"readBlocks":5,"runId":"r","signal":"SIGKILL","specId":"s","systemNanos":3,"userNanos":2,"writtenBlocks":6}`},
 		{evidence.Files{Changes: []evidence.FileChange{{Path: "a\xff", Change: evidence.FileCreated, Kind: "file", Mode: 0o644, SizeBytes: 5, SHA256: "ab"}, {Path: "b", Change: evidence.FileDeleted, Kind: "file"}}},

@@ -85,7 +85,7 @@ func layers(p *plan.Plan) (names []string) {
 // measured writes the boundary.
 func (l *life) measured() error {
 	b := l.boundary
-	ev := evidence.Boundary{}
+	ev := evidence.Boundary{Start: b.Start.How, WaitedNanos: int64(b.Start.Waited)}
 	for _, x := range b.Layers {
 		ev.Layers = append(ev.Layers, evidence.Layer{Name: x.Name, Promised: x.Promised, ObservedInside: x.Inside, ObservedOutside: x.Outside, Holds: x.Holds})
 	}
