@@ -87,6 +87,9 @@ func ended(err error) error {
 	return fmt.Errorf("talking to PID 1: %w", err)
 }
 
+// File is the socket, still the Conn's: for who hands the conversation over to another process.
+func (c *Conn) File() *os.File { return c.file }
+
 // SetDeadline bounds every Send and Receive, those that wait now too. The zero time is no bound.
 func (c *Conn) SetDeadline(t time.Time) error { return c.file.SetDeadline(t) }
 

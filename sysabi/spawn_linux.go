@@ -53,6 +53,16 @@ func PidfdEnded(pidfd int) (bool, error) {
 	}
 }
 
+// PidfdWait returns when the process behind pidfd has ended, whoever's child it is. See poll(2) and pidfd_open(2).
+func PidfdWait(pidfd int) error {
+	for {
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, -1)
+		if err != unix.EINTR {
+			return fromUnix(err)
+		}
+	}
+}
+
 // Usage is what a process and its reaped descendants used. See getrusage(2).
 type Usage struct {
 	User, System      int64 // CPU time in microseconds

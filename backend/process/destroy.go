@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 
 	"cellos.io/cellos/cell"
@@ -61,18 +63,30 @@ func (c *processCell) leftProcesses() []string {
 	var found []string
 	// Each number that the namespace ever gave out; where there were too many to ask for, and on kernels that cannot be asked
 	// (before Linux 6.11), each process of the host.
-	last := int(c.lastPID.Load())
-	for pid := 1; pid <= min(last, maxAsked); pid++ {
+	last, first := int(c.lastPID.Load()), 1
+	if c.foreign {
+		first = 2 // that PID 1 has ended was seen; when its parent reaps it is not ours to say
+	}
+	for pid := first; pid <= min(last, maxAsked); pid++ {
 		switch host, err := sysabi.ProcessInNamespace(int(c.namespace.Fd()), pid); {
 		case err == nil:
 			found = append(found, fmt.Sprintf("process %d, in the cell %d", host, pid))
 		case errors.Is(err, sysabi.ESRCH):
 		default:
-			return scanProcesses(c.identity)
+			return c.scanned()
 		}
 	}
 	if last == 0 || last > maxAsked {
-		return scanProcesses(c.identity)
+		return c.scanned()
+	}
+	return found
+}
+
+// scanned looks at every process of the host.
+func (c *processCell) scanned() []string {
+	found := scanProcesses(c.identity)
+	if c.foreign {
+		found = slices.DeleteFunc(found, func(s string) bool { return s == "process "+strconv.Itoa(c.proc.Pid()) })
 	}
 	return found
 }

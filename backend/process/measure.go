@@ -16,13 +16,16 @@ import (
 // its first instruction on PID 1 changes nothing of what /proc shows here: the table before it did, and a probe that did would fail.
 func (c *processCell) Measure(ctx context.Context) (cell.Boundary, error) {
 	out, seen := c.look()
-	msg, err := c.conn.Await(ctx)
-	if err != nil {
-		return cell.Boundary{}, fmt.Errorf("measuring the boundary from inside: %w", err)
-	}
-	ready, ok := msg.(cellinit.Ready)
-	if !ok || len(ready.Results) != len(c.plan.Boot.Probes) {
-		return cell.Boundary{}, fmt.Errorf("measuring the boundary from inside: unexpected answer %T", msg)
+	if c.answers == nil {
+		msg, err := c.conn.Await(ctx)
+		if err != nil {
+			return cell.Boundary{}, fmt.Errorf("measuring the boundary from inside: %w", err)
+		}
+		ready, ok := msg.(cellinit.Ready)
+		if !ok || len(ready.Results) != len(c.plan.Boot.Probes) {
+			return cell.Boundary{}, fmt.Errorf("measuring the boundary from inside: unexpected answer %T", msg)
+		}
+		c.answers = ready.Results
 	}
 	command, err := c.awaitFilters(ctx)
 	if err == nil {
@@ -38,7 +41,7 @@ func (c *processCell) Measure(ctx context.Context) (cell.Boundary, error) {
 	for name, s := range out.layers {
 		outside[name] = cell.View{Saw: s.saw, Holds: s.holds}
 	}
-	b := cell.Judge(c.plan, ready.Results, outside)
+	b := cell.Judge(c.plan, c.answers, outside)
 	b.Caps = out.status.caps
 	return b, nil
 }
@@ -74,7 +77,7 @@ func (c *processCell) takeOver() error {
 		name string
 		to   **os.File
 	}{{c.plan.Held.Changes, "folder of changes", &c.changes}, {c.plan.Held.Terminal, "terminal", &c.terminal}, {c.plan.Held.State, "folder of notes", &c.state}} {
-		if x.n < 0 {
+		if x.n < 0 || *x.to != nil { // there is none, or whoever built the cell handed it over
 			continue
 		}
 		fd, err := sysabi.PidfdTake(c.proc.PidFD(), x.n)

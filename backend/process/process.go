@@ -66,8 +66,11 @@ func (b Backend) Build(ctx context.Context, p *plan.Plan, s cell.Streams) (cell.
 // A processCell is one cell.
 type processCell struct {
 	plan *plan.Plan
-	proc *spawn.Process
+	proc child
 	conn *cellinit.Conn
+
+	answers []int64 // of the probes; nil: they were not heard yet
+	foreign bool    // PID 1 is the child of another process, which reaps it
 
 	watch watch // where the plan asks for it
 
@@ -130,9 +133,11 @@ func (c *processCell) start(s cell.Streams, b Backend) (err error) {
 		into = c.group.FD()
 		ahead = nil // it was born elsewhere
 	}
-	if c.proc, err = spawned(c.plan, c.plan.WithSecrets(s.Secrets), &h, ahead, into); err != nil {
+	proc, err := spawned(c.plan, c.plan.WithSecrets(s.Secrets), &h, ahead, into)
+	if err != nil {
 		return explain(err)
 	}
+	c.proc = proc
 	if err := c.join(); err != nil {
 		return err
 	}
