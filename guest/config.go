@@ -21,8 +21,9 @@ type Config struct {
 	Seed     []byte `json:"seed"` // 32 bytes for the entropy pool
 	UID, GID uint32 // who the cell is, in the guest as a whole
 
-	Drives []Drive `json:"drives"` // in the order of mounting
-	Image  bool    `json:"image"`  // the first drive is the whole tree, in which places for the others are made, and Etc
+	Parts  []Part  `json:"parts,omitempty"` // of a disk whose contents were decided when the machine ran already
+	Drives []Drive `json:"drives"`          // in the order of mounting
+	Image  bool    `json:"image"`           // the first drive is the whole tree, in which places for the others are made, and Etc
 	Etc    []Text  `json:"etc"`
 	Work   Work    `json:"work"`
 	Plan   Plan    `json:"plan"`
@@ -144,8 +145,8 @@ func (w Plan) Unpack() *plan.Plan {
 // MaxConfig bounds a Config: the largest command line that execve(2) takes is 2 MiB, which base64 makes 2.8.
 const MaxConfig = 16 << 20
 
-// Frames returns the CONFIG frames.
-func (c Config) Frames() ([]byte, error) {
+// Frames returns the frames of CONFIG, or of PREPARE.
+func (c Config) Frames(t Type) ([]byte, error) {
 	b, err := json.Marshal(c)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the guest's configuration: %w", err)
@@ -160,32 +161,39 @@ func (c Config) Frames() ([]byte, error) {
 		if n == len(b) {
 			last = 1
 		}
-		out = Append(out, TypeConfig, []byte{last}, b[:n])
+		out = Append(out, t, []byte{last}, b[:n])
 		if b = b[n:]; last == 1 {
 			return out, nil
 		}
 	}
 }
 
-// ReadConfig reads the SECRET and the CONFIG frames.
-func ReadConfig(r *Reader) (Config, []secret.Variable, error) {
+// ReadConfig reads the SECRET and the CONFIG frames, or PREPARE: the type says which.
+func ReadConfig(r *Reader) (Type, Config, []secret.Variable, error) {
 	var all []byte
 	var secrets []secret.Variable
+	fail := func(format string, a ...any) (Type, Config, []secret.Variable, error) {
+		return 0, Config{}, nil, fmt.Errorf("reading the configuration: "+format, a...)
+	}
+	what := Type(0)
 	for {
 		t, b, err := r.Next()
 		if err != nil {
-			return Config{}, nil, fmt.Errorf("reading the configuration: %w", err)
+			return fail("%w", err)
 		}
 		if t == TypeSecret && len(b) >= 2 {
 			n := int(binary.LittleEndian.Uint16(b))
 			if n > len(b)-2 {
-				return Config{}, nil, fmt.Errorf("reading the configuration: a secret whose name has %d bytes in a frame of %d", n, len(b))
+				return fail("a secret whose name has %d bytes in a frame of %d", n, len(b))
 			}
 			secrets = append(secrets, secret.Variable{Name: string(b[2 : 2+n]), Value: secret.Take(b[2+n:])})
 			continue
 		}
-		if t != TypeConfig || len(b) < 1 || len(all)+len(b) > MaxConfig {
-			return Config{}, nil, fmt.Errorf("reading the configuration: a frame %v of %d bytes", t, len(b))
+		if what == 0 && (t == TypeConfig || t == TypePrepare && len(secrets) == 0) {
+			what = t
+		}
+		if t != what || len(b) < 1 || len(all)+len(b) > MaxConfig {
+			return fail("a frame %v of %d bytes", t, len(b))
 		}
 		all = append(all, b[1:]...)
 		if b[0] == 1 {
@@ -194,12 +202,12 @@ func ReadConfig(r *Reader) (Config, []secret.Variable, error) {
 	}
 	var c Config
 	if err := json.Unmarshal(all, &c); err != nil {
-		return Config{}, nil, fmt.Errorf("reading the configuration: %w", err)
+		return fail("%w", err)
 	}
 	if c.Protocol != Protocol {
-		return Config{}, nil, fmt.Errorf("reading the configuration: protocol %d; this guest speaks %d", c.Protocol, Protocol)
+		return fail("protocol %d; this guest speaks %d", c.Protocol, Protocol)
 	}
-	return c, secrets, nil
+	return what, c, secrets, nil
 }
 
 // Errno turns the number of a Failed into an error.

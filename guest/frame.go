@@ -7,7 +7,7 @@ import (
 )
 
 // Protocol is the version that both sides of this package speak. Another one is an error: host and guest come from one build.
-const Protocol = 5
+const Protocol = 6
 
 // Bounds of a frame.
 const (
@@ -38,23 +38,25 @@ const (
 	TypeTaken   Type = 0x0c // u8 TypeStdout or TypeStderr, u32 bytes of it that were passed on
 	TypeArrive  Type = 0x0d // an IP packet for the cell
 	TypeAnswer  Type = 0x0f // u32 number of the ASK, u8 last, part of the answer; nothing at all: there is none
+	TypePrepare Type = 0x10 // u8 last, part of a JSON Config that is rehearsed
 
-	TypeHello   Type = 0x81 // JSON Hello
-	TypeReady   Type = 0x82 // JSON Ready
-	TypeStarted Type = 0x83 // u32 process id in the cell
-	TypeStdout  Type = 0x84 // bytes
-	TypeStderr  Type = 0x85 // bytes
-	TypeExit    Type = 0x86 // an Exit in binary
-	TypeChanges Type = 0x87 // u8 last, part of a tar stream
-	TypeError   Type = 0x88 // JSON Problem
-	TypeCredit  Type = 0x89 // u32 bytes of standard input that were taken
-	TypeFailed  Type = 0x8a // JSON Failed
-	TypeFile    Type = 0x8b // JSON File
-	TypeData    Type = 0x8c // u8 last, part of the file
-	TypePong    Type = 0x8d // empty
-	TypeLeave   Type = 0x8e // an IP packet of the cell
-	TypeRefused Type = 0x90 // a Refused in binary
-	TypeAsk     Type = 0x8f // u32 number, a request for a secret: a line without its end
+	TypeHello    Type = 0x81 // JSON Hello
+	TypeReady    Type = 0x82 // JSON Ready
+	TypeStarted  Type = 0x83 // u32 process id in the cell
+	TypeStdout   Type = 0x84 // bytes
+	TypeStderr   Type = 0x85 // bytes
+	TypeExit     Type = 0x86 // an Exit in binary
+	TypeChanges  Type = 0x87 // u8 last, part of a tar stream
+	TypeError    Type = 0x88 // JSON Problem
+	TypeCredit   Type = 0x89 // u32 bytes of standard input that were taken
+	TypeFailed   Type = 0x8a // JSON Failed
+	TypeFile     Type = 0x8b // JSON File
+	TypeData     Type = 0x8c // u8 last, part of the file
+	TypePong     Type = 0x8d // empty
+	TypeLeave    Type = 0x8e // an IP packet of the cell
+	TypeRefused  Type = 0x90 // a Refused in binary
+	TypeAsk      Type = 0x8f // u32 number, a request for a secret: a line without its end
+	TypePrepared Type = 0x91 // JSON Prepared
 )
 
 // String names the type as docs/guest.md does.
@@ -65,7 +67,7 @@ func (t Type) String() string {
 	}{{TypeConfig, "CONFIG"}, {TypeSecret, "SECRET"}, {TypeExport, "EXPORT"}, {TypePing, "PING"}, {TypeTaken, "TAKEN"}, {TypeArrive, "ARRIVE"}, {TypeAnswer, "ANSWER"}, {TypeRelease, "RELEASE"}, {TypeSignal, "SIGNAL"}, {TypeStdin, "STDIN"}, {TypeEOF, "EOF"}, {TypeAck, "ACK"}, {TypeResize, "RESIZE"}, {TypeClosed, "CLOSED"},
 		{TypeHello, "HELLO"}, {TypeReady, "READY"}, {TypeStarted, "STARTED"}, {TypeStdout, "STDOUT"}, {TypeStderr, "STDERR"}, {TypeExit, "EXIT"},
 		{TypeChanges, "CHANGES"}, {TypeError, "ERROR"}, {TypeCredit, "CREDIT"}, {TypeFailed, "FAILED"},
-		{TypeFile, "FILE"}, {TypeData, "DATA"}, {TypePong, "PONG"}, {TypeLeave, "LEAVE"}, {TypeAsk, "ASK"}, {TypeRefused, "REFUSED"}} {
+		{TypeFile, "FILE"}, {TypeData, "DATA"}, {TypePong, "PONG"}, {TypeLeave, "LEAVE"}, {TypeAsk, "ASK"}, {TypeRefused, "REFUSED"}, {TypePrepare, "PREPARE"}, {TypePrepared, "PREPARED"}} {
 		if x.t == t {
 			return x.name
 		}

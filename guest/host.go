@@ -21,6 +21,8 @@ type Host struct {
 	layers []string // what Ready has to tell of, in this order
 	probes []plan.Probe
 
+	rehearsing atomic.Bool // PREPARE was sent, and PREPARED has not come
+
 	wanted atomic.Bool // EXPORT was sent, and FILE has not come
 	rest   int64       // bytes of the file that are to come
 
@@ -67,6 +69,8 @@ type Event struct {
 	Number uint32    // ASK
 	Call   cell.Call // REFUSED
 	Text   string    // ERROR
+
+	Prepared Prepared
 }
 
 // NewHost returns the host's end. The plan says what READY must tell of.
@@ -172,6 +176,10 @@ func (h *Host) Next() (Event, error) {
 		if err := h.data(body, &e); err != nil {
 			return Event{}, err
 		}
+	case TypePrepared:
+		if err := decode(t, body, &e.Prepared); err != nil {
+			return Event{}, err
+		}
 	case TypePong:
 		if len(body) != 0 {
 			return Event{}, broken("PONG of %d bytes", len(body))
@@ -187,6 +195,8 @@ func (h *Host) expects(t Type) bool {
 		return h.state == wantHello
 	case TypeReady:
 		return h.state == wantReady
+	case TypePrepared:
+		return h.state == wantReady && h.rehearsing.CompareAndSwap(true, false)
 	case TypeStarted, TypeFailed:
 		return h.state == wantStart
 	case TypeStdout, TypeStderr, TypeCredit, TypeExit:

@@ -150,15 +150,15 @@ func TestConfigTravels(t *testing.T) {
 	p := testPlan()
 	p.Boot.Candidates = []string{"/bin/\xff", strings.Repeat("a", 3<<20)}
 	p.Mounts = []plan.Mount{{At: "/w\xfe", Type: "tmpfs", Attr: plan.ReadOnly}}
-	b, err := Config{Protocol: Protocol, Run: "r", Seed: []byte{1}, Plan: Pack(p)}.Frames()
+	b, err := Config{Protocol: Protocol, Run: "r", Seed: []byte{1}, Plan: Pack(p)}.Frames(TypeConfig)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, secrets, err := ReadConfig(NewReader(bytes.NewReader(b)))
+	what, c, secrets, err := ReadConfig(NewReader(bytes.NewReader(b)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(secrets) != 0 {
+	if len(secrets) != 0 || what != TypeConfig {
 		t.Errorf("%d secrets that nobody sent", len(secrets))
 	}
 	got := c.Plan.Unpack()

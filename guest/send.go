@@ -10,7 +10,7 @@ import (
 
 // Configure sends CONFIG.
 func (h *Host) Configure(c Config) error {
-	b, err := c.Frames()
+	b, err := c.Frames(TypeConfig)
 	if err != nil {
 		return err
 	}

@@ -160,6 +160,7 @@ const (
 // Virtual machines and gVisor.
 const (
 	MicroVMVMM                       Word   = "CELLOS_MICROVM_VMM"
+	MicroVMPool                      Word   = "CELLOS_MICROVM_POOL"
 	FirecrackerBinary                Path   = "CELLOS_FIRECRACKER_BINARY"
 	FirecrackerKernel                Path   = "CELLOS_FIRECRACKER_KERNEL_IMAGE"
 	FirecrackerRootfs                Path   = "CELLOS_FIRECRACKER_ROOTFS_IMAGE"

@@ -34,6 +34,7 @@ func network() []Row {
 func machines() []Row {
 	return []Row{
 		row(MicroVMVMM, "", "backend microvm", "which virtual machine monitor; else firecracker where its program is named or the drop-in asks for it, and qemu otherwise", words("firecracker qemu")),
+		row(MicroVMPool, "", "backend microvm", "machines come from cellos pool start: require refuses where none is ready that fits, prefer boots one then; --pool says the same", words("require prefer")),
 		row(FirecrackerBinary, "", "backend microvm", "Firecracker, absolute; else the one in PATH"),
 		row(FirecrackerKernel, "", "backend microvm", "kernel of the guest, absolute; its modules are found by its name; else one in /boot"),
 		row(FirecrackerRootfs, "", "backend microvm", "root file system image, absolute", notYet),
@@ -48,7 +49,7 @@ func machines() []Row {
 		row(FirecrackerRequireJailer, "on", "backend microvm", "a cell of our own takes the place of the jailer", nothing),
 		row(FirecrackerEnableNetwork, "on", "backend microvm", "a machine has a network device when a document grants something", nothing),
 		row(FirecrackerNoVsockTimeout, "5", "backend microvm", "every wait has a bound", nothing, between(0, 1<<31)),
-		row(FirecrackerPoolSize, "0", "backend microvm", "machines that are kept ready", notYet, between(0, 1<<16)),
+		row(FirecrackerPoolSize, "0", "backend microvm", "machines that each run would keep ready; a run keeps none, cellos pool start does", notYet, between(0, 1<<16)),
 		row(FirecrackerAllowNoJailer, "off", "backend microvm", "the same", nothing),
 		row(FirecrackerAllowNoVsock, "off", "backend microvm", "every wait has a bound", nothing),
 		row(FirecrackerNoSeccomp, "off", "backend microvm", "loosens nothing", notYet),

@@ -32,6 +32,12 @@ type machineCell struct {
 	digests Digests
 	drives  []guest.Drive
 
+	disk     *disk         // of a machine that was booted before its images were known; nil: each is a drive
+	parts    []guest.Part  // of it, that the guest is to be told of
+	diskConn *net.UnixConn // of a disk that is not served yet
+	server   *diskServer
+	pooled   *handed // a machine of a pool, as it was handed over; nil: it was booted for this cell
+
 	view     *image.View
 	listener net.Listener  // for the monitor's connection to the view
 	client   net.Conn      // the connection
@@ -65,6 +71,7 @@ type machineCell struct {
 
 	mu       sync.Mutex
 	gone     bool   // the monitor has ended
+	given    bool   // another process has the machine
 	goneText string // how
 	outcome  cell.Outcome
 
@@ -158,6 +165,10 @@ func (c *machineCell) watch(tell context.CancelCauseFunc) {
 	defer close(c.left)
 	o, err := c.monitor.Wait()
 	c.mu.Lock()
+	if c.given {
+		c.mu.Unlock()
+		return
+	}
 	c.gone = true
 	switch {
 	case err != nil:

@@ -3,12 +3,15 @@
 package microvm
 
 import (
+	"errors"
 	"os"
 	"sync"
+	"time"
 )
 
 // A console keeps the last of what the monitor and the guest's kernel print.
 type console struct {
+	file *os.File
 	mu   sync.Mutex
 	tail []byte
 	done chan struct{}
@@ -17,10 +20,16 @@ type console struct {
 const maxConsole = 16 << 10
 
 func watchConsole(f *os.File) *console {
-	k := &console{done: make(chan struct{})}
+	k := &console{file: f, done: make(chan struct{})}
+	k.watch()
+	return k
+}
+
+// watch reads until nobody prints any more, or pause.
+func (k *console) watch() {
 	go func() {
+		f := k.file
 		defer close(k.done)
-		defer f.Close()
 		buf := make([]byte, 4096)
 		for {
 			n, err := f.Read(buf)
@@ -31,11 +40,19 @@ func watchConsole(f *os.File) *console {
 			}
 			k.mu.Unlock()
 			if err != nil {
+				if !errors.Is(err, os.ErrDeadlineExceeded) {
+					f.Close()
+				}
 				return
 			}
 		}
 	}()
-	return k
+}
+
+// pause stops reading, and leaves the file open: another process goes on.
+func (k *console) pause() {
+	k.file.SetReadDeadline(time.Unix(1, 0))
+	<-k.done
 }
 
 // over is closed when nothing more is printed; nil, on which nobody should wait without a bound, where there is no console.

@@ -46,6 +46,12 @@ func (c *machineCell) Destroy() cell.Residue {
 			}
 			<-c.served
 		}
+		if c.diskConn != nil {
+			c.diskConn.Close()
+		}
+		if c.server != nil {
+			c.server.close()
+		}
 		closeAll(c.kernel, c.program)
 		c.terminal.close()
 		for _, img := range c.images {

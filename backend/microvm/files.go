@@ -11,8 +11,8 @@ import (
 	"slices"
 )
 
-// files gets the kernel, the initial file system and the images ready, each an open descriptor.
-func (c *machineCell) files(ctx context.Context, b Backend) error {
+// boots gets the kernel, the monitor's program and the initial file system ready, each an open descriptor.
+func (c *machineCell) boots(ctx context.Context, b Backend) error {
 	program, err := os.Open(b.Program)
 	if err != nil {
 		return fmt.Errorf("opening the guest's program: %w", err)
@@ -24,9 +24,11 @@ func (c *machineCell) files(ctx context.Context, b Backend) error {
 	}
 	c.images = append(c.images, initrd)
 	c.initrd, c.digests.Root = initrd, c.plan.Machine.Image
-	if err := c.find(ctx, b); err != nil {
-		return err
-	}
+	return c.find(ctx, b)
+}
+
+// files gets the images ready.
+func (c *machineCell) files(ctx context.Context, b Backend) error {
 	m := c.plan.Machine
 	owner := image.Owner{UID: m.Owner.UID, GID: m.Owner.GID, CellUID: m.UID, CellGID: m.GID}
 	if m.Owner.UID == 0 {
@@ -48,7 +50,9 @@ func (c *machineCell) files(ctx context.Context, b Backend) error {
 		if err != nil {
 			return err
 		}
-		d.Device = b.Monitor.Serial(n, fi)
+		if d.Device, err = c.device(b, n, img, fi); err != nil {
+			return err
+		}
 		c.drives = append(c.drives, d)
 		return nil
 	}
@@ -84,7 +88,7 @@ func (c *machineCell) files(ctx context.Context, b Backend) error {
 			return err
 		}
 	}
-	if n := len(c.images) - 1; n > maxDrives {
+	if n := len(c.images) - 1; n > maxDrives && c.disk == nil {
 		return fmt.Errorf("%d granted paths; a machine has %d drives: grant folders that contain them", n, maxDrives)
 	}
 	return nil
@@ -96,7 +100,11 @@ func (c *machineCell) system(ctx context.Context, b Backend, owner image.Owner, 
 	if c.view, err = b.Store.View(ctx, image.Want{Path: "/", Owner: owner, Names: m.Base, Exclude: m.Hidden, System: systemSigns}); err != nil {
 		return err
 	}
-	return drive(c.view.Image, guest.Drive{Data: "view", At: []byte("/")})
+	data, err := c.viewDevice()
+	if err != nil {
+		return err
+	}
+	return drive(c.view.Image, guest.Drive{Data: data, At: []byte("/")})
 }
 
 // maxDrives is what fits on a machine's bus beside the other devices.

@@ -42,6 +42,10 @@ func TestMain(m *testing.M) {
 		beSupervisor(os.Args[2])
 		return
 	}
+	if len(os.Args) == 3 && os.Args[1] == poolWord {
+		bePool(os.Args[2])
+		return
+	}
 	code := m.Run()
 	if p, err := program(); err == nil {
 		os.RemoveAll(filepath.Dir(p))

@@ -35,6 +35,7 @@ type supervised struct {
 	Images  string
 	Work    string
 	Scratch uint64
+	Pool    string        // folder of the pool that it takes its machine from, or is; "": none
 	Phase   string        // after which it dies; "": none
 	After   time.Duration // from the beginning, when it dies; 0: not
 }
@@ -56,14 +57,9 @@ func beSupervisor(text string) {
 	if s.After > 0 {
 		time.AfterFunc(s.After, die)
 	}
-	b := microvm.Backend{Monitor: fakeMonitor{s.Fake}, Kernel: s.Kernel, Program: s.Program, Facts: s.Facts}
-	if s.QEMU != "" {
-		b.Monitor = microvm.QEMU{Program: s.QEMU, Arch: runtime.GOARCH}
-	}
-	b.Phase = func(name string, _ time.Duration) { phase(name) }
-	var err error
-	if b.Store, err = image.Open(s.Images); err != nil {
-		panic(err)
+	b := s.backend(phase)
+	if s.Pool != "" {
+		b.Pool = &microvm.Pooled{Dir: s.Pool}
 	}
 	argv := []string{"/bin/sh", "-c", "echo running; sleep 1000"}
 	p, err := planOf(b, s.Work, s.Scratch, argv...)
@@ -87,6 +83,20 @@ func beSupervisor(text string) {
 	}
 	phase("released")
 	c.Wait()
+}
+
+// backend is the one that both of them have.
+func (s supervised) backend(phase func(string)) microvm.Backend {
+	b := microvm.Backend{Monitor: fakeMonitor{s.Fake}, Kernel: s.Kernel, Program: s.Program, Facts: s.Facts}
+	if s.QEMU != "" {
+		b.Monitor = microvm.QEMU{Program: s.QEMU, Arch: runtime.GOARCH}
+	}
+	b.Phase = func(name string, _ time.Duration) { phase(name) }
+	var err error
+	if b.Store, err = image.Open(s.Images); err != nil {
+		panic(err)
+	}
+	return b
 }
 
 // start starts it, waits for its first line or its end, and returns how long that took.

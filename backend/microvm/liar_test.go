@@ -65,7 +65,7 @@ func (l *liar) json(t guest.Type, v string) { l.say(t, []byte(v)) }
 func (l *liar) hello() {
 	l.json(guest.TypeHello, fmt.Sprintf(`{"protocol":%d,"arch":%q,"kernel":"6.1.0-fake","landlock":2,"uptime":1,"proc":[]}`, guest.Protocol, runtime.GOARCH))
 	var err error
-	if l.config, _, err = guest.ReadConfig(l.frames); err != nil {
+	if _, l.config, _, err = guest.ReadConfig(l.frames); err != nil {
 		os.Exit(4)
 	}
 }

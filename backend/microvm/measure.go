@@ -5,6 +5,7 @@ package microvm
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"cellos.io/cellos/cell"
 	"cellos.io/cellos/evidence"
@@ -15,7 +16,7 @@ import (
 // boundary joins two views that are never mixed: Inside is what the guest claims of itself, Outside what the host observed of the
 // monitor.
 func (c *machineCell) boundary(r guest.Ready) cell.Boundary {
-	b := cell.Boundary{Caps: cell.Caps{Inheritable: r.Caps[0], Permitted: r.Caps[1], Effective: r.Caps[2], Bounding: r.Caps[3], Ambient: r.Caps[4]}}
+	b := cell.Boundary{Start: c.how(), Caps: cell.Caps{Inheritable: r.Caps[0], Permitted: r.Caps[1], Effective: r.Caps[2], Bounding: r.Caps[3], Ambient: r.Caps[4]}}
 	failed := map[string][]string{}
 	answers := map[string]int{}
 	for i, p := range c.plan.Boot.Probes {
@@ -71,10 +72,21 @@ func (c *machineCell) observed(p plan.Promise) cell.Layer {
 	l.Inside = fmt.Sprintf(evidence.Claimed+"Linux %s on %s", c.hello.Kernel, c.hello.Arch)
 	l.Outside = fmt.Sprintf("%s (%s)%s runs as process %d with kernel %s%s, initial file system %s, %d images", c.backend.Monitor.Name(), c.digests.Monitor, c.backend.processor(), c.monitor.PID(), c.digests.Kernel,
 		c.unpackedFrom(), c.digests.Initrd, len(c.drives))
+	if h := c.pooled; h != nil {
+		l.Outside += fmt.Sprintf("; it was booted by the pool of process %d, which says that it was ready for %v and never used", h.Pool, h.Waited.Round(time.Millisecond))
+	}
 	if m := c.plan.Machine; m.Image != "" {
 		l.Outside += fmt.Sprintf("; in place of the system's files it has the image %s, as %s", m.Ref, m.Image)
 	}
 	return l
+}
+
+// how tells how the machine came about.
+func (c *machineCell) how() cell.Start {
+	if c.pooled == nil {
+		return cell.Start{How: evidence.StartCold}
+	}
+	return cell.Start{How: evidence.StartPooled, Waited: c.pooled.Waited}
 }
 
 // unpackedFrom tells which file the kernel was packed in.

@@ -31,6 +31,7 @@ type Backend struct {
 	Boot     time.Duration                         // how long a guest may take to greet, and to do each thing that comes before the command; 0: two minutes
 	Silence  time.Duration                         // how long a guest may not answer while its command runs; 0: two minutes
 	Calls    func(cell.Call)                       // told of every system call that the guest says it refused, in their order; nil: nobody
+	Pool     *Pooled                               // machines that wait; nil: each cell has one booted
 	Phase    func(name string, took time.Duration) // told of each phase of a start; nil: nobody
 }
 
@@ -70,10 +71,20 @@ func (b Backend) Build(ctx context.Context, p *plan.Plan, s cell.Streams) (cell.
 	}
 	at := time.Now()
 	c := b.newCell(p)
-	err := c.files(ctx, b)
+	err := c.boots(ctx, b)
+	if err == nil && b.Pool != nil {
+		err = c.take(ctx, b)
+	}
+	if err == nil {
+		err = c.files(ctx, b)
+	}
 	if err == nil {
 		b.phase("images", at)
-		err = c.start(ctx, b, s)
+		if c.monitor != nil {
+			err = c.resume(ctx, b, s)
+		} else {
+			err = c.start(ctx, b, s)
+		}
 	}
 	if err != nil {
 		c.Destroy()
@@ -97,30 +108,61 @@ func (b Backend) bounded(ctx context.Context, what string) (context.Context, con
 	return context.WithTimeoutCause(ctx, b.bootTime(), &EndError{Reason: "guest_hang", Text: fmt.Sprintf("the guest %s within %v", what, b.bootTime())})
 }
 
-// start puts the monitor into its cell, and waits for the guest's greeting.
+// start starts the machine, and waits for the guest's greeting.
 func (c *machineCell) start(ctx context.Context, b Backend, s cell.Streams) error {
-	at := time.Now()
-	ctx, cancel := context.WithTimeoutCause(ctx, b.bootTime(), &EndError{Reason: "boot_failed", Text: fmt.Sprintf("the guest said nothing for %v", b.bootTime())})
+	ctx, cancel := untilHello(ctx, b)
 	defer cancel()
-	m := planned(c.plan)
+	if err := c.launch(ctx, b); err != nil {
+		return err
+	}
+	at := time.Now()
+	if err := c.converse(s); err != nil {
+		return err
+	}
+	hello, err := c.await(ctx, guest.TypeHello)
+	if err != nil {
+		return err
+	}
+	b.phase("guest's boot", at)
+	if err := c.fits(hello.Hello, b); err != nil {
+		return err
+	}
+	return c.secrets(s)
+}
+
+// untilHello is a context for what a machine does up to HELLO.
+func untilHello(ctx context.Context, b Backend) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, b.bootTime(), &EndError{Reason: "boot_failed", Text: fmt.Sprintf("the guest said nothing for %v", b.bootTime())})
+}
+
+// described is what the monitor is told, how it is started, and what its cell shows it.
+func (c *machineCell) described(b Backend) (m Machine, cmd Command, grants authority.Grants) {
+	m = planned(c.plan)
 	m.Kernel, m.Initrd = "/vm/kernel", "/vm/initrd"
-	var grants authority.Grants
 	show := func(hostPath, at string) {
 		grants = append(grants, authority.Grant{Host: hostPath, At: at, Access: authority.CanRead})
 	}
 	show(b.Kernel.Path, m.Kernel)
 	show(c.initrd.Path, m.Initrd)
-	for i, img := range c.images[1:] {
-		d := "/vm/drive" + strconv.Itoa(i)
-		m.Drives = append(m.Drives, d)
-		show(img.Path, d)
+	if c.disk == nil {
+		for i, img := range c.images[1:] {
+			d := "/vm/drive" + strconv.Itoa(i)
+			m.Drives = append(m.Drives, d)
+			show(img.Path, d)
+		}
 	}
-	if c.view != nil {
+	if c.view != nil || c.disk != nil {
 		m.View = monitorDir + "/view"
 	}
-	cmd := b.Monitor.Command(m)
+	return m, b.Monitor.Command(m), grants
+}
+
+// launch puts the monitor into its cell, and has it start the machine.
+func (c *machineCell) launch(ctx context.Context, b Backend) error {
+	at := time.Now()
+	m, cmd, grants := c.described(b)
 	c.monitorPlan, c.machine = cmd, m
-	p, err := monitorPlan(cmd, grants, m, c.plan.Limits.Scratch)
+	p, err := monitorPlan(cmd, grants, m, c.plan.Limits.Scratch, 0)
 	if err != nil {
 		return err
 	}
@@ -147,7 +189,7 @@ func (c *machineCell) start(ctx context.Context, b Backend, s cell.Streams) erro
 		return err
 	}
 	standing := Standing{Control: e.control, Manage: e.manage, Dir: c.monitor.Changes(), IDs: p.IDs}
-	if c.view != nil {
+	if c.view != nil || c.disk != nil {
 		if err := c.serve(standing, cmd.VhostUser); err != nil {
 			return err
 		}
@@ -164,26 +206,29 @@ func (c *machineCell) start(ctx context.Context, b Backend, s cell.Streams) erro
 		return c.explain(err)
 	}
 	c.connect(conn)
-	at = b.phase("monitor's answer", at)
+	b.phase("monitor's answer", at)
+	c.host = guest.NewHost(c.conn, c.conn, c.plan)
+	return nil
+}
+
+// converse connects the streams, and begins to hear the guest.
+func (c *machineCell) converse(s cell.Streams) error {
 	if err := c.streams(s); err != nil {
+		c.host = nil
 		return err
 	}
 	c.asked.answer = s.Answer
-	c.host = guest.NewHost(c.conn, c.conn, c.plan)
 	c.outputs = [2]*output{newOutput(guest.TypeStdout, c.host, c.out), newOutput(guest.TypeStderr, c.host, c.err)}
 	if err := c.openLink(); err != nil {
 		close(c.over)
 		return err
 	}
 	go c.listen()
-	hello, err := c.await(ctx, guest.TypeHello)
-	if err != nil {
-		return err
-	}
-	b.phase("guest's boot", at)
-	if err := c.fits(hello.Hello, b); err != nil {
-		return err
-	}
+	return nil
+}
+
+// secrets hands the secrets over before anything else.
+func (c *machineCell) secrets(s cell.Streams) error {
 	for _, v := range s.Secrets { // now: they may be wiped when the cell is built
 		if err := c.host.Secret(v); err != nil {
 			return fmt.Errorf("handing over the secret %s: %w", v.Name, c.explain(err))
@@ -195,8 +240,8 @@ func (c *machineCell) start(ctx context.Context, b Backend, s cell.Streams) erro
 // monitorDir is the monitor's working directory: a folder in memory that only the monitor and we can see, and that goes with its cell.
 const monitorDir = "/tmp"
 
-// monitorPlan plans the monitor's own cell, as everybody's.
-func monitorPlan(cmd Command, grants authority.Grants, m Machine, changes uint64) (*plan.Plan, error) {
+// monitorPlan plans the monitor's own cell, as everybody's. ID is the host's user of one that root has already; 0: one is chosen.
+func monitorPlan(cmd Command, grants authority.Grants, m Machine, changes uint64, id uint32) (*plan.Plan, error) {
 	for _, d := range cmd.Exec {
 		grants = append(grants, authority.Grant{Host: d, At: d, Access: authority.CanRead | authority.CanExec})
 	}
@@ -210,6 +255,9 @@ func monitorPlan(cmd Command, grants authority.Grants, m Machine, changes uint64
 	h, err := host.Describe(plan.Paths(a))
 	if err != nil {
 		return nil, err
+	}
+	if id != 0 && h.Root() {
+		h.CellID = id
 	}
 	p, err := plan.For(a, h)
 	if err != nil {
@@ -225,7 +273,7 @@ func (c *machineCell) config() guest.Config {
 	p := c.plan
 	return guest.Config{
 		Protocol: guest.Protocol, Time: time.Now().UnixNano(), Seed: seed, UID: p.Machine.UID, GID: p.Machine.GID,
-		Drives: c.drives, Image: p.Machine.Image != "", Etc: texts(p.Machine.Texts), Plan: guest.Pack(p), Output: c.out == c.err, Stdin: c.in != nil, Asks: p.Machine.Asks,
+		Parts: c.parts, Drives: c.drives, Image: p.Machine.Image != "", Etc: texts(p.Machine.Texts), Plan: guest.Pack(p), Output: c.out == c.err, Stdin: c.in != nil, Asks: p.Machine.Asks,
 		Work: guest.Work{Path: []byte(p.Work.Path), Overlay: p.Work.Mode == authority.Overlay, Size: p.Limits.Scratch},
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 )
 
 // serveNBD serves one read-only block device to one client: the fixed newstyle handshake and simple replies of the NBD protocol
@@ -111,9 +112,12 @@ func (s *nbdServer) reply(option, kind uint32, body []byte) error {
 func (s *nbdServer) serve() error {
 	for {
 		var head [28]byte
-		if _, err := io.ReadFull(s.conn, head[:]); err != nil {
-			if err == io.EOF || errors.Is(err, net.ErrClosed) {
+		if n, err := io.ReadFull(s.conn, head[:]); err != nil {
+			switch {
+			case err == io.EOF || errors.Is(err, net.ErrClosed):
 				return nil
+			case n == 0 && errors.Is(err, os.ErrDeadlineExceeded):
+				return errQuiet
 			}
 			return err
 		}

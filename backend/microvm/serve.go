@@ -3,6 +3,7 @@
 package microvm
 
 import (
+	"errors"
 	"fmt"
 	"net"
 )
@@ -15,12 +16,23 @@ func (c *machineCell) serve(s Standing, vhostUser bool) error {
 	}
 	c.listener = l
 	c.served = make(chan struct{})
-	size := max(c.view.Blocks, 1) * 4096
+	size := int64(0)
+	if c.disk == nil {
+		size = max(c.view.Blocks, 1) * 4096
+	} else if vhostUser {
+		l.Close()
+		close(c.served)
+		return errors.New("offering a disk to the monitor: a vhost-user device cannot be handed over to another process")
+	}
 	go func() {
 		defer close(c.served)
 		conn, err := l.AcceptUnix()
 		l.Close() // nobody connects twice
 		if err != nil {
+			return
+		}
+		if c.disk != nil {
+			c.server = serveDisk(conn, c.disk, false)
 			return
 		}
 		c.mu.Lock()

@@ -84,31 +84,9 @@ type vhostHead struct{ request, flags, size uint32 }
 // readVhost reads a message's header with the descriptors that come with it.
 func readVhost(conn *net.UnixConn) (h vhostHead, files []int, err error) {
 	var b [12]byte
-	oob := make([]byte, syscall.CmsgSpace(4*maxVhostFiles))
-	for n := 0; n < len(b); {
-		k, oobn, flags, _, err := conn.ReadMsgUnix(b[n:], oob)
-		if oobn > 0 {
-			messages, err := syscall.ParseSocketControlMessage(oob[:oobn])
-			if err != nil {
-				return h, files, err
-			}
-			for _, m := range messages {
-				fds, err := syscall.ParseUnixRights(&m)
-				if err != nil {
-					continue // of another kind
-				}
-				files = append(files, fds...)
-			}
-		}
-		switch {
-		case n > 0 && (k == 0 || errors.Is(err, io.EOF)):
-			return h, files, io.ErrUnexpectedEOF
-		case err != nil:
-			return h, files, err
-		case flags&syscall.MSG_CTRUNC != 0:
-			return h, files, errors.New("a client that sends too many descriptors")
-		}
-		n += k
+	files, err = readWithFiles(conn, b[:], 4*maxVhostFiles)
+	if err != nil {
+		return h, files, err
 	}
 	h = vhostHead{binary.LittleEndian.Uint32(b[:]), binary.LittleEndian.Uint32(b[4:]), binary.LittleEndian.Uint32(b[8:])}
 	if h.flags&3 != vhostVersion || h.flags&vhostReply != 0 || h.size > maxVhostBody {

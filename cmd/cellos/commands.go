@@ -30,6 +30,7 @@ func commands() []command {
 		{name: "validate", does: "check a document", usage: validateUsage, flags: []string{"--json"}, files: true, run: validateCommand},
 		{name: "schema", does: "print the JSON Schema of documents or events", usage: schemaUsage, flags: []string{"--events"}, run: schemaCommand},
 		{name: "image", does: "the images that virtual machines boot from", usage: backends.ImageUsage, flags: []string{"--json", "--all"}, files: true, run: backends.Image},
+		{name: "pool", does: "virtual machines that are booted and wait for cells", usage: backends.PoolUsage, words: backends.PoolWords, flags: backends.PoolFlagNames, run: backends.Pool},
 		{name: "runs", does: "list recorded runs", usage: records.RunsUsage, flags: append([]string{"--json", "--clean", "--recover"}, records.SignerFlagNames...), run: records.Runs},
 		{name: "show", does: "show a recorded run", usage: records.ShowUsage, flags: []string{"--json", "--html", "--output", "--key", "--events", "--document", "--plan"}, files: true, run: records.Show},
 		{name: "diff", does: "compare two recorded runs", usage: records.DiffUsage, flags: []string{"--json", "--key"}, files: true, run: records.Diff},
@@ -57,6 +58,7 @@ const usage = `usage: cellos COMMAND
   validate DOCUMENT             check a document, and report everything wrong with it
   schema [--events]             print the JSON Schema of documents, or of events
   image list|build|verify|gc    the images that virtual machines boot from
+  pool start|status|stop        virtual machines that are booted and wait for cells
   runs                          list recorded runs
   show [RUN|FILE]               show one; RUN is its name, the beginning of it, or "last"
   diff RUN RUN                  compare two

@@ -45,7 +45,7 @@ func explainCommand(args []string, env cli.Environment, ui *cli.Console) error {
 	}
 	defer a.close()
 	a.backend = backend
-	to, err := backends.Choose(a.backend, env)
+	to, err := backends.Choose(a.backend, "", env)
 	if err != nil {
 		return cli.Refusal(err)
 	}

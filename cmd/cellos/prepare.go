@@ -24,7 +24,8 @@ import (
 
 // An asked is what a command line asks for: a document, wherever it came from.
 type asked struct {
-	backend string // --backend
+	backend string            // --backend
+	pool    backends.PoolFlag // --pool
 	doc     *document.Document
 	data    []byte // as read, or as written for an ad-hoc run
 	grants  *grants

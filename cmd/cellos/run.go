@@ -56,6 +56,7 @@ Backend:
   --backend process       namespaces, filters and Landlock on the host's kernel (the default)
   --backend gvisor        gVisor's kernel between the command and the host's (docs/backends.md)
   --backend microvm       a virtual machine: the command gets a kernel of its own
+  --pool                  one that cellos pool start has booted, or none; --pool=prefer boots one where none is ready
 
 Limits:
   --time 30s              wall-clock time; --grace 5s between SIGTERM and SIGKILL when it is over
@@ -79,7 +80,7 @@ Record:
   --quiet, -q             no hints and notes
 `
 
-var runFlagNames = []string{"--backend", "--durable", "--scrub-output", "--watch", "--quiet"}
+var runFlagNames = []string{"--backend", "--pool", "--durable", "--scrub-output", "--watch", "--quiet"}
 
 func runCommand(args []string, env cli.Environment, ui *cli.Console) error {
 	var g grants
@@ -94,6 +95,8 @@ func runCommand(args []string, env cli.Environment, ui *cli.Console) error {
 	clean := set.Bool("scrub-output", false, "")
 	var backend string
 	set.Func("backend", "", backends.Flag(&backend))
+	var pool backends.PoolFlag
+	set.Var(&pool, "pool", "")
 	set.BoolVar(&ui.Quiet, "quiet", false, "")
 	set.BoolVar(&ui.Quiet, "q", false, "")
 	rest, dashed, err := cli.Parse(set, args)
@@ -111,7 +114,7 @@ func runCommand(args []string, env cli.Environment, ui *cli.Console) error {
 	if *clean {
 		a.scrub = "--scrub-output"
 	}
-	a.durable, a.watch, a.signing, a.leaving, a.backend = *durable, *watch, sign, out, backend
+	a.durable, a.watch, a.signing, a.leaving, a.backend, a.pool = *durable, *watch, sign, out, backend, pool
 	return a.run(env, ui, nil)
 }
 
@@ -122,7 +125,7 @@ func (a *asked) run(env cli.Environment, ui *cli.Console, runID *string) error {
 	} else if asked {
 		a.durable = true
 	}
-	to, err := backends.Choose(a.backend, env)
+	to, err := backends.Choose(a.backend, string(a.pool), env)
 	if err != nil {
 		return cli.Refusal(err)
 	}

@@ -26,8 +26,11 @@ import (
 	"cellos.io/cellos/sysabi"
 )
 
-// Run is the whole life of the machine.
+// Run is the whole life of the machine, or of the rehearsal of one.
 func Run() {
+	if os.Getpid() != 1 {
+		rehearsed()
+	}
 	err := run()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "cellos: guest:", err) // the console: nobody may be there to hear it on the channel
@@ -44,6 +47,7 @@ type machine struct {
 	buf     []byte
 	took    [4]float64
 	acked   chan struct{} // closed when the host wants no more; nil until somebody hears it
+	disks   disks
 }
 
 func run() error {
@@ -69,12 +73,21 @@ func (m *machine) live() error {
 	if err := m.hello(); err != nil {
 		return err
 	}
-	c, secrets, err := guest.ReadConfig(m.frames)
+	what, c, secrets, err := guest.ReadConfig(m.frames)
+	if what == guest.TypePrepare {
+		if err := m.prepare(c); err != nil {
+			return fmt.Errorf("getting ready: %w", err)
+		}
+		what, c, secrets, err = guest.ReadConfig(m.frames)
+	}
 	if err == io.EOF || errors.Is(err, io.EOF) {
-		return nil // the host only wanted to know what this is
+		return nil // the host only wanted to know what this is, or needs it no more
 	}
 	if err != nil {
 		return err
+	}
+	if what != guest.TypeConfig {
+		return fmt.Errorf("the host says %v where CONFIG comes", what)
 	}
 	if err := settle(c); err != nil {
 		return err
@@ -84,11 +97,12 @@ func (m *machine) live() error {
 		m.took[i] = float64(time.Since(begin).Microseconds()) / 1000
 		begin = time.Now()
 	}
-	if err := drives(c.Drives); err != nil {
+	places, err := m.disks.mount(c)
+	if err != nil {
 		return err
 	}
 	lap(0)
-	if err := tree(c); err != nil {
+	if err := tree(c, places); err != nil {
 		return err
 	}
 	lap(1)

@@ -9,10 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
-	"time"
 
 	"cellos.io/cellos/guest"
 	"cellos.io/cellos/plan"
@@ -25,78 +22,16 @@ const (
 	root    = "/tree"   // what becomes the root
 )
 
-// drives mounts every drive read-only in staging.
-func drives(list []guest.Drive) error {
-	devices := map[string]bool{} // several may be shown of one
-	for _, d := range list {
-		devices[d.Device] = true
-		if d.Data != "" {
-			devices[d.Data] = true
-		}
-	}
-	serials, err := blockDevices(len(devices))
-	if err != nil {
-		return err
-	}
-	for i, d := range list {
-		dev, ok := serials[d.Device]
-		if !ok {
-			return fmt.Errorf("the drive %s is not there; the machine has %v", d.Device, serials)
-		}
-		options := ""
-		if d.Data != "" {
-			data, ok := serials[d.Data]
-			if !ok {
-				return fmt.Errorf("the drive %s is not there; the machine has %v", d.Data, serials)
-			}
-			options = "device=" + data
-		}
-		at := filepath.Join(staging, strconv.Itoa(i))
-		if err := os.MkdirAll(at, 0o700); err != nil {
-			return err
-		}
-		if err := sysabi.Mount(dev, at, "erofs", sysabi.MS_RDONLY|sysabi.MS_NODEV|sysabi.MS_NOSUID, options); err != nil {
-			return fmt.Errorf("mounting the drive %s: %w", d.Device, err)
-		}
-	}
-	return nil
-}
-
-// blockDevices finds at least n block devices by their serial numbers; where the monitor gives none, by their names: drive 0 is vda.
-func blockDevices(n int) (map[string]string, error) {
-	found := map[string]string{}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
-		clear(found)
-		names, err := filepath.Glob("/sys/block/vd*")
-		if err != nil {
-			return nil, err
-		}
-		for _, dir := range names {
-			name := filepath.Base(dir)
-			serial := strconv.Itoa(int(name[2] - 'a'))
-			if b, err := os.ReadFile(dir + "/serial"); err == nil && len(strings.TrimSpace(string(b))) > 0 {
-				serial = strings.TrimSpace(string(b))
-			}
-			if _, err := os.Lstat("/dev/" + name); err == nil {
-				found[serial] = "/dev/" + name
-			}
-		}
-		if len(found) >= n || time.Now().After(deadline) {
-			return found, nil
-		}
-	}
-}
-
-// tree makes the root of the drives, and makes it the root of the machine: what the plan calls the host.
-func tree(c guest.Config) error {
+// tree makes the root of the drives, which are mounted at places, and makes it the root of the machine: what the plan calls the host.
+func tree(c guest.Config, places []string) error {
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return err
 	}
-	if err := top(c); err != nil {
+	if err := top(c, places); err != nil {
 		return fmt.Errorf("making the root: %w", err)
 	}
 	for i, d := range c.Drives {
-		from := filepath.Join(staging, strconv.Itoa(i))
+		from := places[i]
 		at := string(d.At)
 		var err error
 		switch {
@@ -142,7 +77,7 @@ func tree(c guest.Config) error {
 }
 
 // top makes the top of the tree: an empty folder in memory or, of an image, one over it, so that places can be made anywhere.
-func top(c guest.Config) error {
+func top(c guest.Config, places []string) error {
 	at := root
 	if c.Image {
 		at = "/over"
@@ -158,7 +93,7 @@ func top(c guest.Config) error {
 			return err
 		}
 	}
-	if err := sysabi.Mount("overlay", root, "overlay", sysabi.MS_NOSUID|sysabi.MS_NODEV, "lowerdir="+staging+"/0,upperdir=/over/upper,workdir=/over/work"); err != nil {
+	if err := sysabi.Mount("overlay", root, "overlay", sysabi.MS_NOSUID|sysabi.MS_NODEV, "lowerdir="+places[0]+",upperdir=/over/upper,workdir=/over/work"); err != nil {
 		return err
 	}
 	r, err := os.OpenRoot(root) // no link of the image leads out of it

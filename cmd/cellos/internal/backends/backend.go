@@ -38,9 +38,35 @@ func Flag(to *string) func(string) error {
 	}
 }
 
+// PoolFlag reads --pool, which may stand alone.
+type PoolFlag string
+
+func (f *PoolFlag) String() string   { return "" }
+func (f *PoolFlag) IsBoolFlag() bool { return true }
+
+// Set takes --pool and --pool=prefer.
+func (f *PoolFlag) Set(v string) error {
+	switch v {
+	case "true", PoolRequire:
+		*f = PoolRequire
+	case PoolPrefer:
+		*f = PoolPrefer
+	default:
+		return errors.New("it stands alone, or is " + PoolRequire + " or " + PoolPrefer)
+	}
+	return nil
+}
+
+// What --pool and its variable say: a machine of a pool or none, or one that is booted where there is none.
+const (
+	PoolRequire = "require"
+	PoolPrefer  = "prefer"
+)
+
 // Choose returns the backend that was asked for: name, of --backend, else by CELLOS_CELL_BACKEND, else cells of Linux processes. A name that is
 // not known is an error, and never another backend.
-func Choose(name string, env cli.Environment) (Chosen, error) {
+// Pool says whether its machine is to come from a pool: "", "require" or "prefer".
+func Choose(name, pool string, env cli.Environment) (Chosen, error) {
 	strict := false
 	if name == "" {
 		word, err := env.Vars.Word(variable.CellBackend)
@@ -54,11 +80,14 @@ func Choose(name string, env cli.Environment) (Chosen, error) {
 			name = word
 		}
 	}
+	if pool != "" && name != backendMicroVM {
+		return Chosen{}, cli.NewMistake("--pool: only virtual machines can wait for their cell", "add --backend "+backendMicroVM).At("run")
+	}
 	switch name {
 	case "", "stub", BackendProcess:
 		return Chosen{Name: BackendProcess, Plan: plan.For, Cells: func(b process.Backend) cell.Backend { return b }}, nil
 	case backendMicroVM:
-		return machines(env, strict)
+		return pooled(pool, env, strict)
 	case backendGVisor:
 		return sandboxes(env)
 	}
