@@ -17,7 +17,8 @@ type Rule struct {
 	Port     uint16
 	Protocol string // as the document writes it; "" if it names none
 	Budget   Budget
-	From     string // spec.authority.egressRules[2]
+	Inject   []Injection // secrets that the gate puts into its requests; it opens the TLS of a rule that has any
+	From     string      // spec.authority.egressRules[2]
 }
 
 // Name is the host in the form in which names are compared: lower case, an address in canonical form.
@@ -108,7 +109,7 @@ func MatchesAny(name string, patterns []string) bool {
 
 func (a *Authority) network(d *document.Authority) {
 	for i, r := range d.EgressRules {
-		rule := Rule{Host: r.Host, Port: r.Port, From: fmt.Sprintf("spec.authority.egressRules[%d]", i)}
+		rule := Rule{Host: r.Host, Port: r.Port, Inject: injections(i, r.Inject), From: fmt.Sprintf("spec.authority.egressRules[%d]", i)}
 		if r.Protocol != nil {
 			rule.Protocol = *r.Protocol
 		}

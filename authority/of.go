@@ -37,6 +37,7 @@ func Of(doc *document.Document, at Place) (*Authority, error) {
 	a.secrets(s)
 	a.limits(s.Run)
 	a.network(&s.Authority)
+	a.trust()
 	a.names(&s.Authority)
 	a.exports(s.Export, at)
 	a.demands(s)

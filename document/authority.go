@@ -49,11 +49,19 @@ type Network struct{}
 
 // An EgressRule grants connections to one host and port.
 type EgressRule struct {
-	Host                   string  `json:"host" doc:"required,format=host"`
-	Port                   uint16  `json:"port" doc:"required,min=1,max=65535"`
-	Protocol               *string `json:"protocol" doc:"format=protocol"` // tcp udp tls https http dns-acknowledged, in any case; nil: tcp
-	DNSEgressJustification *string `json:"dnsEgressJustification" doc:"omit"`
-	Budget                 *Budget `json:"budget" doc:"omit"` // nil: no limit of its own
+	Host                   string      `json:"host" doc:"required,format=host"`
+	Port                   uint16      `json:"port" doc:"required,min=1,max=65535"`
+	Protocol               *string     `json:"protocol" doc:"format=protocol"` // tcp udp tls https http dns-acknowledged, in any case; nil: tcp
+	DNSEgressJustification *string     `json:"dnsEgressJustification" doc:"omit"`
+	Budget                 *Budget     `json:"budget" doc:"omit"` // nil: no limit of its own
+	Inject                 []Injection `json:"inject" doc:"omit"` // secrets that the gate puts into requests, and the command never has
+}
+
+// An Injection has the gate open the TLS of a rule and put a secret into each request. The command finds a placeholder in the secret's place.
+type Injection struct {
+	Secret string  `json:"secret" doc:"required,format=portable"` // one of Authority.SecretRefs
+	Header string  `json:"header" doc:"required,format=header"`   // whatever the command sends in it is dropped
+	Prefix *string `json:"prefix" doc:"omit,format=visible"`      // before the value: "Bearer "; nil: nothing
 }
 
 // What happens when a Budget is used up.

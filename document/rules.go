@@ -28,6 +28,7 @@ func checkSpec(spec *Spec, report *input.Report) {
 	c.identity()
 	c.run()
 	c.filesystem(authority.Field("filesystem"))
+	c.inject()
 	c.derivation(authority.Field("authorityDerivation"))
 	c.dns(authority.Field("dnsAuthority"))
 	c.cdn(authority.Field("cdnAuthority"))

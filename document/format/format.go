@@ -56,6 +56,10 @@ func Check(name, s string) string {
 		return AbsolutePath(s)
 	case "grant":
 		return grantPath(s)
+	case "header":
+		return header(s)
+	case "visible":
+		return visible(s)
 	}
 	return "cellos bug: no format is called " + Quote(name)
 }

@@ -61,6 +61,12 @@ func usable(s string, addr netip.Addr) string {
 	return ""
 }
 
+// IsAddress reports whether a valid host is a literal address, and no name.
+func IsAddress(s string) bool {
+	_, err := netip.ParseAddr(HostKey(s))
+	return err == nil
+}
+
 // HostKey returns the form under which two spellings of a valid host are the same: ASCII lower case, IPv6 addresses in
 // canonical form without brackets.
 func HostKey(s string) string {

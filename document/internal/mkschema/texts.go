@@ -49,6 +49,10 @@ func textOf(format string) object {
 	case "grant":
 		s["pattern"] = `^/[^/\x00-\x1f\x7f]+(/[^/\x00-\x1f\x7f]+)*$`
 		s["not"] = object{"pattern": `^/(proc|sys|dev)(/|$)|/\.\.?(/|$)`}
+	case "header":
+		s["pattern"] = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$"
+	case "visible":
+		s["pattern"] = `^[\x20-\x7e]{0,64}$`
 	default:
 		panic("mkschema: no schema for the format " + format)
 	}
