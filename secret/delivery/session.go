@@ -17,6 +17,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -50,6 +51,9 @@ type Session struct {
 	Audience string        // what the broker is asked for in its place
 	AliasTTL time.Duration // of the identity
 
+	// Injected are the keys whose values are for the network gate: the command gets placeholders.
+	Injected []string
+
 	// Socket is the path of the socket on the host, in a folder that exists; it is the cell's user's to enter, and nobody else's. "": nothing of the
 	// host listens, and the cell's requests come by Answer.
 	Socket string
@@ -59,6 +63,7 @@ type Session struct {
 	Known func(secret.Value) error
 
 	got   map[string]secret.Value // taken at the start
+	gated []secret.Variable       // for the gate
 	lease broker.Lease
 	desk  *desk   // nil: nobody is answered
 	serve *Server // nil: nobody listens
@@ -167,6 +172,9 @@ func (s *Session) Deliver(ctx context.Context, uid uint32) ([]secret.Variable, e
 	} else if err := s.resolve(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.replace(ctx); err != nil {
+		return nil, err
+	}
 	if s.Mode == Env {
 		var vars []secret.Variable
 		for _, k := range s.keys() {
@@ -174,7 +182,9 @@ func (s *Session) Deliver(ctx context.Context, uid uint32) ([]secret.Variable, e
 				return nil, fmt.Errorf("secret %s: %w", k, err)
 			}
 			vars = append(vars, secret.Variable{Name: k, Value: s.got[k]})
-			s.count(&s.taken, k)
+			if !slices.Contains(s.Injected, k) {
+				s.count(&s.taken, k)
+			}
 		}
 		return vars, nil
 	}
@@ -250,7 +260,10 @@ func (s *Session) Withdraw() {
 	for _, v := range s.got {
 		v.Wipe()
 	}
-	s.got = nil
+	for _, v := range s.gated {
+		v.Value.Wipe()
+	}
+	s.got, s.gated = nil, nil
 }
 
 // Revoke gives the lease back, if there is one.

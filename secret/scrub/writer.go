@@ -1,6 +1,7 @@
 package scrub
 
 import (
+	"bytes"
 	"io"
 	"runtime"
 
@@ -16,6 +17,7 @@ type scanner struct {
 	next  int64  // offset of the next byte
 	found []span // in order; none touches another
 	open  bool   // the last byte that was emitted belongs to a value
+	stars bool   // each byte of a value becomes a star, so that the text keeps its length
 	count int64  // of values that were emitted
 
 	plain int32 // state
@@ -96,10 +98,16 @@ func (s *scanner) emit(to func([]byte), text []byte, before int64) {
 			to(text[len(text)-int(s.next-at) : len(text)-int(s.next-x.from)])
 			s.open = false
 		}
+		at = max(at, x.from)
 		if !s.open {
-			to([]byte(secret.Hidden))
 			s.count++
+			if !s.stars {
+				to([]byte(secret.Hidden))
+			}
 			s.open = true
+		}
+		if s.stars {
+			to(bytes.Repeat([]byte{'*'}, int(min(x.to, before)-at)))
 		}
 		at = min(x.to, before)
 		if x.to <= before {
@@ -120,6 +128,9 @@ type Writer struct {
 
 // Writer returns a writer that passes on to w, without the values that are known at each call of its Write.
 func (s *Set) Writer(w io.Writer) *Writer { return &Writer{set: s, to: w} }
+
+// Masker is Writer for a text whose length was promised: it puts a star in place of each byte of a value.
+func (s *Set) Masker(w io.Writer) *Writer { return &Writer{set: s, to: w, scan: scanner{stars: true}} }
 
 // Write takes p, and passes on what is clear.
 func (w *Writer) Write(p []byte) (int, error) {
