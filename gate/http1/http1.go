@@ -15,7 +15,7 @@ package http1
 import (
 	"bufio"
 	"bytes"
-	"errors"
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -43,27 +43,16 @@ func refuse(host, format string, a ...any) *Refusal {
 	return &Refusal{Host: host, Why: fmt.Sprintf(format, a...)}
 }
 
-// A Request is one request whose head has been read.
-type Request struct {
-	Method string
-	Host   string // of the Host field, lower case, without port and final dot
-	Port   string // of the Host field; "" if it has none
-	Close  bool   // the connection ends after it
-	Switch bool   // it asks for another protocol on this connection (Upgrade, not h2c)
-
-	head  []byte
-	body  io.Reader // nil: none
-	chunk bool
-}
-
 // A Reader reads requests. It is not for concurrent use.
 type Reader struct {
+	Scheme string // of targets that are whole URLs; "" means http
+
 	br  *bufio.Reader
 	src io.Reader
 }
 
 // NewReader returns a Reader. Its buffer grows with the heads that come.
-func NewReader(r io.Reader) *Reader { return &Reader{bufio.NewReaderSize(r, 4<<10), r} }
+func NewReader(r io.Reader) *Reader { return &Reader{br: bufio.NewReaderSize(r, 4<<10), src: r} }
 
 // grow makes room for a longer head. What was read is kept.
 func (r *Reader) grow() {
@@ -83,7 +72,7 @@ func (r *Reader) Next() (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	q, err := parseHead(head)
+	q, err := parseHead(head, cmp.Or(r.Scheme, "http"))
 	if err != nil {
 		return nil, err
 	}
@@ -137,13 +126,12 @@ type parsed struct {
 }
 
 // parseHead reads a head strictly (RFC 9112).
-func parseHead(head []byte) (*parsed, error) {
+func parseHead(head []byte, scheme string) (*parsed, error) {
 	lines := strings.Split(strings.TrimSuffix(string(head), "\r\n\r\n"), "\r\n")
 	method, rest, _ := strings.Cut(lines[0], " ")
 	target, version, _ := strings.Cut(rest, " ")
 	q := &parsed{Request: Request{Method: method}}
 	var hosts, lengths, codings, names []string
-	var out bytes.Buffer
 	for _, l := range lines[1:] {
 		name, value, ok := strings.Cut(l, ":")
 		value = strings.Trim(value, " \t")
@@ -167,7 +155,7 @@ func parseHead(head []byte) (*parsed, error) {
 		case "trailer", "http2-settings":
 			continue
 		}
-		fmt.Fprintf(&out, "%s: %s\r\n", name, value)
+		q.Fields = append(q.Fields, Field{name, value})
 	}
 	if len(hosts) == 1 {
 		q.hostField = normal(hosts[0])
@@ -206,13 +194,12 @@ func parseHead(head []byte) (*parsed, error) {
 	q.Close = q.Close || version == "HTTP/1.0"
 	if !strings.HasPrefix(target, "/") && !(target == "*" && method == "OPTIONS") {
 		u, err := url.Parse(target)
-		if err != nil || u.Scheme != "http" || u.User != nil || normal(u.Host) != q.hostField {
+		if err != nil || u.Scheme != scheme || u.User != nil || normal(u.Host) != q.hostField {
 			return bad("the target's host is not that of Host")
 		}
 		target = u.RequestURI()
 	}
-	q.head = append(fmt.Appendf(nil, "%s %s %s\r\n", method, target, version), out.Bytes()...)
-	q.head = append(q.head, "\r\n"...)
+	q.target, q.version = target, version
 	return q, nil
 }
 
@@ -245,42 +232,6 @@ func hostPort(s string) (host, port string) {
 		}
 	}
 	return host, port
-}
-
-// WriteTo writes the request to a server: its head at once, so that a client that waits for "100 Continue" gets its answer, then its
-// body, as it comes.
-func (q *Request) WriteTo(w io.Writer) (n int64, err error) {
-	count := func(k int, e error) {
-		n += int64(k)
-		err = e
-	}
-	if count(w.Write(q.head)); err != nil || q.body == nil {
-		return n, err
-	}
-	buf := make([]byte, 32<<10)
-	for {
-		k, rerr := q.body.Read(buf)
-		if k > 0 {
-			b := buf[:k]
-			if q.chunk {
-				b = append(fmt.Appendf(nil, "%x\r\n", k), b...)
-				b = append(b, "\r\n"...)
-			}
-			if count(w.Write(b)); err != nil {
-				return n, err
-			}
-		}
-		if errors.Is(rerr, io.EOF) {
-			break
-		}
-		if rerr != nil {
-			return n, &Refusal{Host: q.Host, Why: "the body: " + rerr.Error()}
-		}
-	}
-	if q.chunk {
-		count(w.Write([]byte("0\r\n\r\n")))
-	}
-	return n, err
 }
 
 // Forbidden is the answer to a request that is not passed on.
