@@ -29,6 +29,8 @@ const (
 	codeEarlyData   = "l7_early_data_refused"
 	codeFronting    = "l7_fronting_accepted" // cdnAuthority lets it be another name, or a hidden one
 	codeNone        = "l7_name_check_none"   // the protocol names no server
+	codeTerminated  = "l7_tls_terminated"    // the gate opens the TLS, to put secrets into the requests
+	codeInjected    = "l7_secret_injected"   // into this request, and each that follows on its connection
 )
 
 var errRefused = errors.New("refused")
@@ -70,6 +72,8 @@ func (f *tcpFlow) check() error {
 		switch {
 		case n == 0 && err != nil && isTimeout(err):
 			return f.refuse(codeTimeout, "")
+		case n > 0 && (one || two) && f.rule.Inject != nil:
+			return f.refuse(codeUnknown, "") // a secret is not sent in clear text
 		case n > 0 && one && (must || httpMethod(first)):
 			return f.http(first, must)
 		case n > 0 && two:
@@ -135,6 +139,9 @@ func (f *tcpFlow) tls(first []byte, must bool) error {
 	code := f.judge(h)
 	if code != codeSNIMatch && code != codeFronting {
 		return f.refuse(code, h.Name)
+	}
+	if f.rule.Inject != nil {
+		return f.terminate(c.Raw(), code, h.Name)
 	}
 	if err := f.allow(code, h.Name); err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/evidence"
 	"cellos.io/cellos/gate/address"
+	"cellos.io/cellos/gate/inject"
 	"cellos.io/cellos/gate/resolve"
 	"cellos.io/cellos/gate/wire"
 )
@@ -68,6 +69,7 @@ type Gate struct {
 	flows     flows
 	hands     hands
 	released  atomic.Bool
+	opener    *inject.Opener // nil: no rule injects anything
 
 	failing sync.Once
 	failed  chan error

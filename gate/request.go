@@ -94,16 +94,7 @@ func (f *tcpFlow) request(q *http1.Request, n int) error {
 //
 // Serving says that what upstream sends is passed on already, sent that upstream has a request.
 func (f *tcpFlow) forbid(bad *http1.Refusal, serving, sent bool) error {
-	code := codeUnknown
-	switch {
-	case bad.NoHost:
-		code = codeHostMissing
-	case bad.Why == "another host" && f.gate.table.granted(bad.Host) && bad.Host != f.to.name:
-		code = codeMismatch
-	case bad.Why == "another host":
-		code = codeHostMiss
-	}
-	f.refuse(code, bad.Host)
+	f.refuse(f.codeOf(bad), bad.Host)
 	f.answering.Store(true)
 	if serving {
 		if sent {
@@ -126,6 +117,19 @@ func (f *tcpFlow) forbid(bad *http1.Refusal, serving, sent bool) error {
 	f.cell.SetReadDeadline(time.Now().Add(time.Second))
 	io.Copy(io.Discard, io.LimitReader(f.cell, 1<<20))
 	return nil
+}
+
+// codeOf is the reason code of a request that is not passed on.
+func (f *tcpFlow) codeOf(bad *http1.Refusal) string {
+	switch {
+	case bad.NoHost:
+		return codeHostMissing
+	case bad.Why == "another host" && f.gate.table.granted(bad.Host) && bad.Host != f.to.name:
+		return codeMismatch
+	case bad.Why == "another host":
+		return codeHostMiss
+	}
+	return codeUnknown
 }
 
 // goAway is a SETTINGS frame, which a client of HTTP/2 must see first, and GOAWAY with PROTOCOL_ERROR (RFC 9113 sections 6.5, 6.8).

@@ -67,7 +67,7 @@ func run(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	m, files, err := conn.Receive()
+	m, files, err := s.secrets(g, c)
 	switch {
 	case err != nil:
 		return nil
@@ -102,7 +102,8 @@ func run(args []string, out io.Writer) error {
 // A server is the gate's side of the conversation.
 type server struct {
 	*recorder
-	conn *wire.Conn
+	conn  *wire.Conn
+	vouch *x509.CertPool // for servers that get secrets; nil: there are none
 
 	mu      sync.Mutex
 	refused []wire.Refused
@@ -116,6 +117,9 @@ func (s *server) config(m wire.Message) (gate.Config, error) {
 		c.Servers, c.Hosts = servers, hosts
 	}
 	c.Bootstrap = resolve.New(servers, hosts)
+	if err := s.vouching(&c); err != nil {
+		return c, err
+	}
 	if slices.ContainsFunc(c.Servers, func(s wire.Server) bool { return s.Transport == wire.TLS || s.Transport == wire.HTTPS }) {
 		x509.SystemCertPool() // read now: there are no files later
 	}

@@ -38,9 +38,10 @@ type Gate struct {
 	said   tail
 	denied func(wire.Refused)
 
-	ready  chan error
-	failed chan error
-	ended  chan struct{} // the conversation is over
+	ready   chan error
+	vouched chan []byte
+	failed  chan error
+	ended   chan struct{} // the conversation is over
 
 	failing, finishing, closing sync.Once
 
@@ -73,7 +74,7 @@ func Start(program string, denied func(wire.Refused)) (*Gate, error) {
 	}
 	theirs := os.NewFile(uintptr(fds[1]), "gate")
 	defer theirs.Close()
-	g := &Gate{denied: denied, ready: make(chan error, 1), failed: make(chan error, 1), ended: make(chan struct{})}
+	g := &Gate{denied: denied, ready: make(chan error, 1), vouched: make(chan []byte, 1), failed: make(chan error, 1), ended: make(chan struct{})}
 	if g.conn, err = wire.NewConn(os.NewFile(uintptr(fds[0]), "gate")); err != nil {
 		return nil, fmt.Errorf("making the gate's socket: %w", err)
 	}
@@ -121,6 +122,11 @@ func (g *Gate) listen() {
 		switch m.Kind {
 		case wire.Ready:
 			g.ready <- asError(m.Error)
+		case wire.Vouch:
+			select {
+			case g.vouched <- m.Certificate:
+			default: // it was said already
+			}
 		case wire.Event:
 			p, err := m.Event()
 			if err == nil {

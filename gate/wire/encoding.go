@@ -25,6 +25,10 @@ func (m Message) Encode() (b []byte, err error) {
 		m.Data, err = json.Marshal(m.Config)
 	case Ask:
 		m.Data, err = json.Marshal(m.Question)
+	case Vouch:
+		m.Data, err = json.Marshal(m.Certificate)
+	case Values:
+		m.Data, err = json.Marshal(m.Secrets)
 	case Denied:
 		m.Data, err = json.Marshal(m.Refused)
 	case Account:
@@ -60,6 +64,10 @@ func decode(b []byte) (m Message, err error) {
 		err = json.Unmarshal(m.Data, &m.Config)
 	case Ask:
 		err = json.Unmarshal(m.Data, &m.Question)
+	case Vouch:
+		err = json.Unmarshal(m.Data, &m.Certificate)
+	case Values:
+		err = json.Unmarshal(m.Data, &m.Secrets)
 	case Denied:
 		err = json.Unmarshal(m.Data, &m.Refused)
 	case Account:

@@ -4,6 +4,8 @@
 //
 //	supervisor                                   gate
 //	config                            ─────────▶                   at once; the gate gets ready, while the cell is built
+//	                                  ◀───────── vouch             if a rule injects secrets
+//	values, in descriptors            ─────────▶                   if a rule injects secrets
 //	open, with the link's descriptors ─────────▶
 //	                                  ◀───────── ready
 //	release                           ─────────▶
@@ -49,6 +51,8 @@ type Config struct {
 	Trust evidence.Trust // of the events about names
 	L7Kid string         // issuer of the decisions on names in connections
 	Drift bool           // write when a name leads to other addresses than before
+	Life  time.Duration  // of the run, at most: certificates are valid for it
+	Roots []byte         // certificates in PEM of those who vouch for the servers that get secrets, besides the host's
 	Every time.Duration  // ask for the names that often while the cell runs, and write what changed; 0: only connections ask
 }
 
@@ -92,6 +96,8 @@ type Question struct {
 const (
 	Prepare = "prepare" // first: what the gate enforces
 	Ask     = "ask"     // in place of Open; events and Ready come back
+	Vouch   = "vouch"   // after Prepare, where a rule injects secrets: the certificate of the gate's own authority
+	Values  = "values"  // before Open: the secrets, each in a descriptor
 	Open    = "open"
 	Ready   = "ready"
 	Release = "release"
@@ -119,10 +125,12 @@ type Message struct {
 	Ahead    uint64          `json:",omitempty"` // Event: its number, if it was written ahead; Written: of the last one in the chain
 	Error    string          `json:",omitempty"` // Ready, Written, Failed
 
-	Config   *Config              `json:"-"` // Prepare
-	Question *Question            `json:"-"` // Ask
-	Refused  []Refused            `json:"-"` // Denied, Account
-	Use      *evidence.NetworkUse `json:"-"` // Account
+	Config      *Config              `json:"-"` // Prepare
+	Question    *Question            `json:"-"` // Ask
+	Certificate []byte               `json:"-"` // Vouch, in DER
+	Secrets     []string             `json:"-"` // Values: names, in the order of the descriptors
+	Refused     []Refused            `json:"-"` // Denied, Account
+	Use         *evidence.NetworkUse `json:"-"` // Account
 }
 
 // maxMessage bounds a message, in bytes: above every account that a gate can make.

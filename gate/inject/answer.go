@@ -1,0 +1,129 @@
+package inject
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"cellos.io/cellos/gate/http1"
+)
+
+// errAnswered ends a connection on which the gate has answered in the server's place.
+var errAnswered = errors.New("answered")
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
+
+// headOf is the head of an answer as it is passed on, without the values. Framing is how the body's length is said.
+func (x *exchange) headOf(resp *http.Response, framing string) []byte {
+	drop := slices.Concat(hopByHop, []string{"content-length", "transfer-encoding"})
+	for _, v := range resp.Header.Values("Connection") {
+		for n := range strings.SplitSeq(v, ",") {
+			drop = append(drop, strings.ToLower(strings.TrimSpace(n)))
+		}
+	}
+	kept := http.Header{}
+	for name, values := range resp.Header {
+		if slices.Contains(drop, strings.ToLower(name)) || x.o.Clean(name) != name {
+			continue
+		}
+		for _, v := range values {
+			kept[name] = append(kept[name], x.o.Clean(v))
+		}
+	}
+	var b bytes.Buffer
+	_, reason, _ := strings.Cut(resp.Status, " ")
+	fmt.Fprintf(&b, "HTTP/1.1 %03d %s\r\n", resp.StatusCode, x.o.Clean(reason))
+	kept.Write(&b)
+	b.WriteString(framing + "\r\n")
+	return b.Bytes()
+}
+
+// final passes on an answer with its body.
+func (x *exchange) final(q *http1.Request, resp *http.Response) (more bool, err error) {
+	defer resp.Body.Close()
+	none := q.Method == "HEAD" || resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified
+	for _, v := range resp.Header.Values("Content-Encoding") {
+		for c := range strings.SplitSeq(v, ",") {
+			if c = strings.TrimSpace(c); !none && c != "" && !strings.EqualFold(c, "identity") {
+				return false, x.bad("it is encoded (" + strconv.Quote(c) + "), which was not asked for")
+			}
+		}
+	}
+	if resp.StatusCode == http.StatusPartialContent {
+		return false, x.bad("it is a part (206), which was not asked for")
+	}
+	more = !resp.Close && !q.Close && !q.OldVersion()
+	chunked := false
+	framing := ""
+	switch {
+	case none:
+		if v := resp.Header.Get("Content-Length"); v != "" && resp.ContentLength >= 0 && resp.StatusCode != http.StatusNoContent {
+			framing = fmt.Sprintf("Content-Length: %d\r\n", resp.ContentLength)
+		}
+	case resp.ContentLength >= 0:
+		framing = fmt.Sprintf("Content-Length: %d\r\n", resp.ContentLength)
+	case q.OldVersion(): // it ends with the connection
+	default:
+		chunked, framing = true, "Transfer-Encoding: chunked\r\n"
+	}
+	if !more {
+		framing += "Connection: close\r\n"
+	}
+	if _, err := x.cell.Write(x.headOf(resp, framing)); err != nil {
+		return false, err
+	}
+	if none {
+		return more, nil
+	}
+	return more, x.body(resp.Body, chunked)
+}
+
+// body passes on a body as it comes, with stars in place of the values.
+func (x *exchange) body(from io.Reader, chunked bool) error {
+	to := io.Writer(x.cell)
+	if chunked {
+		to = chunks{x.cell}
+	}
+	clean := x.o.known.Masker(to)
+	p := buffers.Get().(*[]byte)
+	defer buffers.Put(p)
+	for {
+		n, err := from.Read(*p)
+		if n > 0 {
+			if _, err := clean.Write((*p)[:n]); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := clean.Close(); err != nil {
+		return err
+	}
+	if chunked {
+		_, err := io.WriteString(x.cell, "0\r\n\r\n")
+		return err
+	}
+	return nil
+}
+
+// chunks writes each piece as a chunk, RFC 9112 section 7.1.
+type chunks struct{ w io.Writer }
+
+func (c chunks) Write(p []byte) (int, error) {
+	b := append(fmt.Appendf(make([]byte, 0, len(p)+12), "%x\r\n", len(p)), p...)
+	if _, err := c.w.Write(append(b, "\r\n"...)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
