@@ -33,7 +33,7 @@ guest/agent
 backend/microvm
 supervisor
 backend/contract
-cmd/cellos/internal/cli
+cmd/cellos/internal/cli cmd/cellos/internal/certificates
 cmd/cellos/internal/records cmd/cellos/internal/sinks cmd/cellos/internal/filters
 cmd/cellos/internal/backends
 cmd/cellos

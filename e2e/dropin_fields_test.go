@@ -22,13 +22,14 @@ import (
 // everyScript is what the command does with all that it was given.
 const everyScript = `test "$API_KEY:$IDENTITY:$PLACE" = key-sentinel:identity-sentinel:acme
 test "$(id -u):$(id -g):$(hostname)" = 4321:4322:every && test "$(pwd)" = {DIR}
+case "$INJECTED" in cellos-placeholder-*) ;; *) echo "$INJECTED";; esac
 cat /data/input && ./tools/tool && echo result > /results/out
 tools/get a.test {HTTP} && echo report > report.txt && ! chmod 600 report.txt 2>/dev/null
 if test -t 1; then echo a terminal; else echo "$API_KEY"; fi`
 
 // everyPack is the policy pack that the document names.
 const everyPack = `{"apiVersion":"cellos.io/v1","kind":"PolicyPack","spec":{"id":"house","version":"1.2.0","placement":{"poolId":"pool-1"},"rules":{"maxLifetimeTtlSeconds":120,"requireResourceLimits":true,` +
-	`"allowedEgressHosts":["a.test","192.0.2.53","*.example"],"requireDnsEgressJustification":true,"secretRefAllowlist":{"ci":["API_KEY","IDENTITY","UPLOAD"]}}}}`
+	`"allowedEgressHosts":["a.test","192.0.2.53","*.example"],"requireDnsEgressJustification":true,"secretRefAllowlist":{"ci":["API_KEY","IDENTITY","UPLOAD","INJECTED"]}}}}`
 
 // everyField fills in the document that uses every field, and makes the files that it names.
 func (d *dropin) everyField(s *site) (doc string, env []string) {
@@ -52,7 +53,7 @@ func (d *dropin) everyField(s *site) (doc string, env []string) {
 	script, _ := json.Marshal(everyScript)
 	text := strings.ReplaceAll(string(template), `"{SCRIPT}"`, string(script))
 	fill := func(text, signature string) string {
-		text = strings.ReplaceAll(text, "{LEAF}", `{"host":"a.test","port":{HTTP},"protocol":"http"},{"host":"192.0.2.53","port":53,"protocol":"dns-acknowledged"},{"host":"artifacts.example","port":443}`)
+		text = strings.ReplaceAll(text, "{LEAF}", `{"host":"a.test","port":{HTTP},"protocol":"http"},{"host":"192.0.2.53","port":53,"protocol":"dns-acknowledged"},{"host":"artifacts.example","port":443},{"host":"injected.example","port":443,"protocol":"https"}`)
 		return strings.NewReplacer("{DIR}", d.dir, "{HTTP}", s.http, "{DNS}", s.dns, "{ZEROS}", strings.Repeat("0", 64), "{PACK}", digest(everyPack), "{FILTER}", digest(filter),
 			"{SIGNATURE}", signature).Replace(text)
 	}
@@ -63,7 +64,7 @@ func (d *dropin) everyField(s *site) (doc string, env []string) {
 	signature := base64.StdEncoding.EncodeToString(ed25519.Sign(private, token.SignedBytes(unsigned.Spec.Authority.AuthorityDerivation)))
 	return fill(text, signature), []string{
 		"CELL_OS_USE_NOOP_SINK=1", "CELL_OS_JSONL_EVENTS=" + filepath.Join(d.dir, "events.jsonl"), "CELLOS_COMPAT_ALLOW=dnssec-unchecked",
-		"CELLOS_BROKER=env", "CELLOS_SECRET_API_KEY=key-sentinel", "CELLOS_SECRET_AUDIENCE=identity-sentinel", "CELLOS_SECRET_UPLOAD=upload-sentinel",
+		"CELLOS_BROKER=env", "CELLOS_SECRET_API_KEY=key-sentinel", "CELLOS_SECRET_AUDIENCE=identity-sentinel", "CELLOS_SECRET_UPLOAD=upload-sentinel", "CELLOS_SECRET_INJECTED=injected-sentinel",
 		"CELLOS_POLICY_PACK_PATH=" + d.write("pack.json", everyPack, 0o644), "CELLOS_CALLER_IDENTITY=ci", "CELLOS_TENANT_ID=acme", "CELLOS_K8S_NAMESPACE=ci-jobs",
 		"CELLOS_AUTHZ_POLICY_PATH=" + d.write("authz.json", `{"apiVersion":"cellos.io/v1","kind":"AuthorizationPolicy","spec":{"subjects":["acme"],"allowedPools":["pool-1"],"allowedPolicyPacks":["house"]}}`, 0o644),
 		"CELLOS_AUTHORITY_KEYS_PATH=" + d.write("keys.json", string(keys), 0o644), "CELLOS_REQUIRE_AUTHORITY_DERIVATION=1", "CELLOS_REQUIRE_TELEMETRY_DECLARED=1",

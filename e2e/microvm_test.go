@@ -98,14 +98,18 @@ echo one >file && git add file && git commit -q -m first && git log --format=%s 
 // A machine reaches what was granted by name, through the same gate as every other cell, and nothing else. It has no network card.
 func TestNetworkOfMachine(t *testing.T) {
 	s := newSite(t)
+	a := s.newAPI()
 	needs(t, "curl", "python3", "git")
 	onMachines(t, func(t *testing.T, b *bench) {
 		flags := append(s.grant("a.test:"+s.http+"/http", "a.test:"+s.tls+"/https", "echo.test:"+s.echo, "echo.test:"+s.udp+"/udp", "b.test:1"), s.variables()...)
+		flags = append(flags, "--inject", "API_KEY=a.test:"+a.port, "--env", "API="+a.port)
+		b.env = append(b.env, "API_KEY="+injectedValue, "CELLOS_CA_BUNDLE="+s.ca)
 		script := `ls /sys/class/net 2>/dev/null; cut -d: -f1 -s /proc/net/dev | tr -d ' ' | sort | tr '\n' ' '
 curl -s http://a.test:$HTTP/; curl -s -d 12345 --cacert $CA https://a.test:$TLS/; curl -s http://a.test:$HTTP/big | wc -c
 curl -s -m 60 http://b.test:$HTTP/ || echo refused $?
 curl -s -m 60 http://127.0.0.1:$HTTP/ || echo refused $?
 git -c http.sslCAInfo=$CA clone -q https://a.test:$TLS/repo.git x && cat x/file
+curl -sS https://a.test:$API/machine; env | grep -c API_KEY=cellos-placeholder-
 python3 -c "import socket,os
 s=socket.create_connection(('echo.test',int(os.environ['ECHO'])))
 print(s.recv(100)); s.sendall(b'x'*200000); s.shutdown(1)
@@ -118,7 +122,7 @@ print(n)
 s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.settimeout(60); s.connect(('echo.test',int(os.environ['UDP'])))
 for n in (1,1400,9000): s.send(b'x'*n); print(len(s.recv(65535)))"`
 		r, events := b.gated(append(flags, "--time=10m"), "sh", "-c", script)
-		want := "eth0 lo GET a.test 0\nPOST a.test 5\n20971520\nrefused 7\nrefused 7\ncontent\nb'hello\\n'\n200000\n1\n1400\n9000\n"
+		want := "eth0 lo GET a.test 0\nPOST a.test 5\n20971520\nrefused 7\nrefused 7\ncontent\nGET /machine 0 <Bearer ************************>\n1\nb'hello\\n'\n200000\n1\n1400\n9000\n"
 		if out := r.ok(t); out != want {
 			t.Errorf("printed %q, want %q\n%s", out, want, r.err)
 		}

@@ -39,6 +39,7 @@ type site struct {
 	dead   string // where nobody is
 	reset  string // of a TCP server that resets every connection
 	ca     string // file with the authority's certificate
+	pair   *tls.Config
 
 	mu    sync.Mutex
 	hosts []string // that the cleartext server was asked for
@@ -264,7 +265,8 @@ func (s *site) certificates() *tls.Config {
 	must(os.Chmod(dir, 0o755))
 	s.ca = filepath.Join(dir, "ca.pem")
 	must(os.WriteFile(s.ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}), 0o644))
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	s.pair = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	return s.pair
 }
 
 // grant are the flags that let a cell reach the site: destinations NAME:PORT[/PROTOCOL].

@@ -31,7 +31,9 @@ type NameUse struct {
 // SecretUse is one granted secret.
 type SecretUse struct {
 	Name  string
-	Taken *int64 // how often it was fetched
+	Taken *int64 // how often it was fetched; of a placeholder, how many requests the value was put into
+
+	Placeholder bool // the command had none but that; left out if not
 }
 
 // LimitUse is one limit and the high-water mark against it.
@@ -167,6 +169,9 @@ func (p Usage) AppendData(dst []byte, r *Run) []byte {
 	o.str("runId", r.RunID)
 	list(o, "secrets", p.Secrets, func(o *object, s SecretUse) {
 		o.str("name", s.Name)
+		if s.Placeholder {
+			o.boolean("placeholder", true)
+		}
 		o.numNull("taken", s.Taken)
 	})
 	o.str("specId", r.SpecID)

@@ -156,7 +156,7 @@ func (p *planner) machine(m *Machine, in *authority.Authority) {
 	}
 	for _, own := range []string{GuestScratch, GuestSecrets} {
 		for _, g := range append(slices.Clone(in.Files), authority.Grant{Host: in.Work.Path, From: in.Work.From}) {
-			if authority.Below(g.Host, own) && !OfSecrets(g) {
+			if authority.Below(g.Host, own) && !Ours(g) {
 				p.refuse(g.From, fmt.Sprintf("%s is a place of the guest's own", own), "grant another folder")
 			}
 		}

@@ -76,6 +76,7 @@ func (n Network) resolvConf() string {
 // reach decides what the network of the cell is, and refuses what no gate may do.
 func (p *planner) reach() {
 	a, n := p.a, &p.p.Network
+	p.trust()
 	if a.OnHost {
 		n.OnHost, n.hostResolv, n.hostHosts = true, p.h.ResolvConf, p.h.Hosts
 		return

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"cellos.io/cellos/authority"
 	"cellos.io/cellos/sysabi"
 )
 
@@ -33,7 +34,13 @@ func (p *planner) networkSays() {
 				s += "; above it the cell ends"
 			}
 		}
+		for _, x := range r.Inject {
+			s += fmt.Sprintf("; the gate opens its TLS and puts the secret %s into the header %s of each request", x.Secret, x.Header)
+		}
 		p.can(s, LayerNet, LayerGate)
+	}
+	if names := authority.Opened(a.Network); len(names) > 0 {
+		p.can(fmt.Sprintf("see in %s the certificate of an authority that is made for this run, vouches for %s only, and is added to what programs trust", authority.TrustAt, and(names)), LayerGate, LayerMount)
 	}
 	for _, x := range a.Names.Addresses {
 		p.can(fmt.Sprintf("reach %s at %s, if it is granted", x.Name, x.Prefix), LayerGate)

@@ -142,7 +142,7 @@ func (p *planner) place(t tree) {
 		}
 	}
 	for _, d := range p.etcShown() {
-		if t.at != d && authority.Below(t.at, d) {
+		if t.at != d && authority.Below(t.at, d) && t.from != trustFrom {
 			p.refuse(t.from, fmt.Sprintf("%s lies in %s, which is the host's and is shown already", t.at, d), "replace all of it with a folder of your own at "+d+", or show the files somewhere else")
 			return
 		}

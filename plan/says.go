@@ -62,7 +62,7 @@ func (p *planner) says() {
 		p.can(fmt.Sprintf("write in %s, which is empty at the start and dropped at the end", w), LayerMount, wall)
 	}
 	for _, g := range a.Files {
-		if OfSecrets(g) {
+		if Ours(g) {
 			continue
 		}
 		s := map[bool]string{true: "read", false: "use"}[g.Access.Has(authority.CanRead)]

@@ -21,9 +21,6 @@ func SecretsGrant(host string) authority.Grant {
 	return authority.Grant{Host: host, At: SecretsAt, Access: authority.CanRead, From: "spec.run.secretDelivery"}
 }
 
-// OfSecrets reports whether a grant is the folder of the socket, which nobody asked for as a folder.
-func OfSecrets(g authority.Grant) bool { return g.From == SecretsGrant("").From }
-
 // AsksForSecrets reports whether a command gets its secrets on request: then it has a socket to ask on, also when there are none.
 func AsksForSecrets(a *authority.Authority) bool {
 	return (a.Delivery == document.DeliverRuntimeBroker || a.Delivery == document.DeliverRuntimeLeasedBroker) && len(a.Command.Argv) > 0
@@ -70,7 +67,16 @@ func (p *planner) saysSecrets() {
 	if len(a.Secrets) == 0 {
 		return
 	}
-	list := and(slices.Compact(slices.Sorted(slices.Values(a.Secrets))))
+	injected := a.Injected()
+	if len(injected) > 0 {
+		p.can("see placeholders in place of the secrets " + and(injected) + ", which the gate puts into requests")
+		p.cannot("see the values of the secrets "+and(injected), LayerFDs, LayerGate)
+	}
+	names := slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(a.Secrets))), func(s string) bool { return slices.Contains(injected, s) })
+	if len(names) == 0 {
+		return
+	}
+	list := and(names)
 	if a.Delivery == document.DeliverEnv {
 		p.can("see the secrets "+list+" in its environment", LayerFDs)
 		return

@@ -50,7 +50,7 @@ func (l *life) opening(ctx context.Context) error {
 		Network:        l.Plan.Network.String(),
 		Egress:         l.egress(),
 		CompatAllow:    l.Admitted.CompatAllow,
-		Details:        planDetails(l.Plan, l.Authority),
+		Details:        planDetails(l.Plan, l.Authority, l.Certificate),
 	})...)
 }
 

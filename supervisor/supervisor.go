@@ -65,10 +65,12 @@ type Run struct {
 	Meters   []Meter         // what served the cell and counted; the cell of a backend is asked too, if it is one
 	Network  Network         // serves the cell's network; nil: the plan has none
 
-	Secrets       Secrets    // nil: the command has none
-	SecretsFolder string     // of their socket, which a crash would leave; "": there is none
-	Known         *scrub.Set // the values that are taken out of the output, where the authority says so
-	Exports       Exports    // nil: nothing is exported
+	Certificate string // digest of that of the network's own authority, "sha256:…"; "": it opens no TLS
+
+	Secrets Secrets    // nil: the command has none
+	Folders []string   // in the directory for temporary files, which a crash would leave: of the secrets' socket, of certificates
+	Known   *scrub.Set // the values that are taken out of the output, where the authority says so
+	Exports Exports    // nil: nothing is exported
 
 	// Redact and Wrap are those of evidence.Config.
 	Redact func(eventType string, data []byte) ([]byte, error)
@@ -178,8 +180,8 @@ func (l *life) open() (err error) {
 			return err
 		}
 	}
-	if l.SecretsFolder != "" {
-		if err := l.dir.WriteFile(record.SocketFile, []byte(l.SecretsFolder+"\n")); err != nil {
+	if len(l.Folders) > 0 {
+		if err := l.dir.WriteFile(record.FoldersFile, []byte(strings.Join(l.Folders, "\n")+"\n")); err != nil {
 			return err
 		}
 	}

@@ -16,8 +16,8 @@ type Meter interface {
 	Meter(u *evidence.Usage)
 }
 
-// watchOpens has the cell count what is opened below each grant, if it can. Each takes the kernel some milliseconds at the end, so that the
-// folder of the secrets' socket, whose use is counted otherwise, is none of them.
+// watchOpens has the cell count what is opened below each grant, if it can. Each takes the kernel some milliseconds at the end, so that what
+// is the supervisor's own is none of them.
 func (l *life) watchOpens() {
 	w, ok := l.cell.(interface{ WatchOpens(at []string) })
 	if !ok {
@@ -25,7 +25,7 @@ func (l *life) watchOpens() {
 	}
 	var at []string
 	for _, g := range l.Authority.Files {
-		if !plan.OfSecrets(g) {
+		if !plan.Ours(g) {
 			at = append(at, g.At)
 		}
 	}
@@ -47,7 +47,7 @@ func (l *life) usage() evidence.Usage {
 		u.Files = append(u.Files, work)
 	}
 	for _, g := range a.Files {
-		if plan.OfSecrets(g) {
+		if plan.Ours(g) {
 			continue
 		}
 		f := evidence.FileUse{Path: g.Host, At: g.At}

@@ -20,7 +20,7 @@ func secrets() []Row {
 		row(VaultKVPathPrefix, "", "broker vault-approle", "path before the key"),
 		row(VaultConnectTimeout, "10000", "broker vault-approle", "time to connect"),
 		row(VaultTimeout, "15000", "broker vault-approle", "time for an answer"),
-		row(CABundle, "", "brokers and exports over HTTPS", "further root certificates, PEM"),
+		row(CABundle, "", "brokers, exports, and servers that get secrets from the gate", "further root certificates, PEM"),
 		row(Text("HTTP_PROXY"), "", "brokers and exports over HTTP", "proxy; http_proxy too"),
 		row(Text("HTTPS_PROXY"), "", "brokers and exports over HTTPS", "proxy; https_proxy too"),
 		row(Text("ALL_PROXY"), "", "brokers and exports", "proxy where neither is set; all_proxy too"),

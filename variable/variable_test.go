@@ -148,6 +148,7 @@ func TestNobodyElseReads(t *testing.T) {
 	reads := map[string]string{"Getenv": "os syscall", "LookupEnv": "os", "Environ": "os syscall", "ExpandEnv": "os", "Setenv": "os syscall", "Unsetenv": "os syscall", "Clearenv": "os syscall",
 		"TempDir": "os", "UserHomeDir": "os", "UserCacheDir": "os", "UserConfigDir": "os"}
 	looksLikeOne := regexp.MustCompile(`^(CELLOS|CELL_OS|NATS|XDG|ACTIONS|SSL|AWS)_[A-Z0-9_]+$`)
+	set := map[string]string{"AWS_CA_BUNDLE": "authority/inject.go"} // for a command, and not read
 	files := 0
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -176,7 +177,7 @@ func TestNobodyElseReads(t *testing.T) {
 				}
 			case *ast.BasicLit:
 				if s, err := strconv.Unquote(n.Value); err == nil && n.Kind == token.STRING && looksLikeOne.MatchString(s) {
-					if _, ok := Find(s); !ok && s != string(SecretPrefix) && s != string(SecretFilePrefix) {
+					if _, ok := Find(s); !ok && set[s] != rel && s != string(SecretPrefix) && s != string(SecretFilePrefix) {
 						t.Errorf("%s: %s is not in the table of package variable", rel, s)
 					}
 				}

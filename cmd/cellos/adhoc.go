@@ -42,7 +42,7 @@ type grant struct{ flag, host, at string }
 const adhocLifetime = 24 * time.Hour
 
 func grantFlagNames() []string {
-	return []string{"--read", "--write", "--exec", "--workdir", "--env", "--secret", "--memory", "--cpus", "--pids", "--nofile", "--file-size", "--scratch",
+	return []string{"--read", "--write", "--exec", "--workdir", "--env", "--secret", "--inject", "--memory", "--cpus", "--pids", "--nofile", "--file-size", "--scratch",
 		"--output", "--time", "--grace", "--seccomp", "--report-refusals", "--user", "--tty", "--hostname", "--image", "--name", "--net", "--dns", "--private", "--time-namespace", "--file"}
 }
 
@@ -64,6 +64,7 @@ func (g *grants) register(set *flag.FlagSet, env cli.Environment) {
 	asked("workdir", "", func(v string) error { g.work = v; return nil })
 	asked("env", "", func(v string) error { g.env = append(g.env, v); return nil })
 	asked("secret", "", func(v string) error { g.secretFlag(v); return nil })
+	asked("inject", "", g.injectFlag)
 	size := func(name string, to **int64) {
 		asked(name, "", func(v string) error {
 			n, err := cli.ParseSize(v)

@@ -45,7 +45,10 @@ func lookup(environ []string, name string) (string, bool) {
 }
 
 // A grantedSecret is one of --secret: a variable of the caller's, or a file.
-type grantedSecret struct{ name, file string }
+type grantedSecret struct {
+	name, file string
+	implied    bool // by --inject; --secret may still say where it is
+}
 
 // secretFlag reads NAME or NAME=FILE. What follows the name may be a value that somebody took for a file: it is in no message, and so the name
 // must be one before it is in a message.
@@ -54,10 +57,14 @@ func (g *grants) secretFlag(v string) {
 	switch {
 	case name == "" || given && file == "" || strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") != "":
 		g.badSecret = "write NAME, or NAME=FILE; a name has letters, digits, dots, underscores and dashes"
+	case slices.ContainsFunc(g.secrets, func(s grantedSecret) bool { return s.name == name && s.implied }):
+		i := slices.IndexFunc(g.secrets, func(s grantedSecret) bool { return s.name == name })
+		g.secrets[i] = grantedSecret{name: name, file: file}
+		return
 	case slices.ContainsFunc(g.secrets, func(s grantedSecret) bool { return s.name == name }):
 		g.badSecret = cli.Brief(name) + " is given twice"
 	}
-	g.secrets = append(g.secrets, grantedSecret{name, file})
+	g.secrets = append(g.secrets, grantedSecret{name: name, file: file})
 }
 
 // secretNames are the names for the document. That the caller has the values is said now, and not when everything else stands.

@@ -15,6 +15,7 @@ import (
 	"cellos.io/cellos/gate/remote"
 	"cellos.io/cellos/gate/wire"
 	"cellos.io/cellos/plan"
+	"cellos.io/cellos/secret"
 	"cellos.io/cellos/supervisor"
 )
 
@@ -23,7 +24,10 @@ type network struct {
 	gate  *remote.Gate
 	adhoc bool // grants are flags, not members of a document
 	watch bool // tell refusals as they come
-	ui    *cli.Console
+
+	values func() []secret.Variable // what the gate puts into requests, when the cell stands; nil: nothing
+	rules  []authority.Rule
+	ui     *cli.Console
 }
 
 var _ supervisor.Network = (*network)(nil)
@@ -92,6 +96,11 @@ func (a *asked) beginNetwork(ui *cli.Console) func(*wire.Config) (*network, erro
 
 // Open implements supervisor.Network.
 func (n *network) Open(l cell.Link, rec supervisor.NetworkRecorder) error {
+	if n.values != nil {
+		if err := n.gate.Secrets(n.values()); err != nil {
+			return err
+		}
+	}
 	return n.gate.Open(remote.Link(l), rec)
 }
 
@@ -137,6 +146,11 @@ func (n *network) Meter(u *evidence.Usage) {
 				*x.to = new(int64)
 			}
 			**x.to += x.add
+		}
+	}
+	for i := range u.Secrets {
+		if u.Secrets[i].Placeholder {
+			u.Secrets[i].Taken = n.injected(u.Secrets[i].Name, use)
 		}
 	}
 	for _, r := range n.gate.Refused() {

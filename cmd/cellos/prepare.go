@@ -12,6 +12,7 @@ import (
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/cell"
 	"cellos.io/cellos/cmd/cellos/internal/backends"
+	"cellos.io/cellos/cmd/cellos/internal/certificates"
 	"cellos.io/cellos/cmd/cellos/internal/cli"
 	"cellos.io/cellos/cmd/cellos/internal/records"
 	"cellos.io/cellos/cmd/cellos/internal/sinks"
@@ -39,12 +40,13 @@ type asked struct {
 	operator operatorLimits  // of the drop-in
 	notes    []string        // what the person should know before it starts
 
-	from     *configuration     // of the drop-in; nil: none
-	decision admission.Decision // on the document
-	calls    func(cell.Call)    // told of every system call that the supervisor answers; may be nil
-	end      supervisor.End     // how the run ended
-	folder   string             // of the socket that serves secrets; "": there is none
-	release  func()             // removes it
+	from     *configuration       // of the drop-in; nil: none
+	decision admission.Decision   // on the document
+	calls    func(cell.Call)      // told of every system call that the supervisor answers; may be nil
+	end      supervisor.End       // how the run ended
+	folder   string               // of the socket that serves secrets; "": there is none
+	trusted  *certificates.Folder // certificates of the cell; nil: those of the host alone
+	release  func()               // removes both
 }
 
 // readAsked takes the document from a file, or makes it from the flags and the command behind "--".
@@ -144,6 +146,9 @@ func (a *asked) planned(env cli.Environment, to backends.Chosen) (*authority.Aut
 		if a.folder, a.release, err = secretsFolder(auth, env); err != nil {
 			return nil, nil, cli.Failure{Code: cli.ExitRefused, Errs: []error{err}}
 		}
+	}
+	if err := a.trusting(auth, env); err != nil {
+		return nil, nil, cli.Failure{Code: cli.ExitRefused, Errs: []error{err}}
 	}
 	h, err := host.Describe(plan.Paths(auth), slices.Concat(cli.Private(env), rooted(a.signing.Files(), a.leaving.Files(env.Vars)), to.Own)...)
 	if err == nil {

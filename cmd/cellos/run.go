@@ -40,6 +40,9 @@ nothing else of the host, no network, no environment. Flags grant more:
                           read, write (changes the host's files), empty (a new folder, DIR is only its name)
   --env NAME[=VALUE]      set a variable; without a value, yours. PATH is always set
   --secret NAME[=FILE]    deliver your variable NAME, or what a file holds, as a variable whose value is in no record
+  --inject NAME=HOST[:PORT][/HEADER]
+                          let the command reach HOST over HTTPS, and put your variable NAME into the header of each request, default:
+                          Authorization: Bearer; the command gets a placeholder. With --secret NAME=FILE: what the file holds
   --user UID[:GID]        ids that the command sees; on the host it is never root
   --tty, -t               a terminal of its own
   --hostname NAME         default: cell
@@ -184,6 +187,7 @@ func (a *asked) run(env cli.Environment, ui *cli.Console, runID *string) error {
 		Signer: key, Durable: a.durable,
 		Trust: a.trust(), Admitted: a.admitted(),
 	}
+	run.Folders = a.folders()
 	known := &scrub.Set{Streamed: auth.Scrub != ""}
 	defer known.Wipe()
 	run.Known = known
@@ -193,12 +197,15 @@ func (a *asked) run(env cli.Environment, ui *cli.Console, runID *string) error {
 		if !given.Instant() {
 			run.Redact = redact.Strings(known.Text, out.Redact)
 		}
-		run.Secrets, run.SecretsFolder, run.Meters = given, a.folder, append(run.Meters, given)
+		run.Secrets, run.Meters = given, append(run.Meters, given)
 	}
 	if carried != nil {
 		run.Exports = carried
 	}
 	config, err := a.gateConfig(auth, p, run.Trust)
+	if err == nil {
+		err = vouchers(&config, auth, env)
+	}
 	if err == nil {
 		err = a.askFirst(config, &run.Admitted)
 	}
@@ -208,6 +215,9 @@ func (a *asked) run(env cli.Environment, ui *cli.Console, runID *string) error {
 	var gated *network
 	if p.Network.Device || len(p.Network.Sockets) > 0 {
 		gated, err = begun(&config)
+	}
+	if err == nil {
+		run.Certificate, err = a.vouched(gated, auth, given)
 	}
 	if err != nil {
 		return cli.Failure{Code: cli.ExitRefused, Errs: []error{err}}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,6 +42,9 @@ func (s *runSecrets) Withdraw() error {
 func (s *runSecrets) Meter(u *evidence.Usage) {
 	taken, denied := s.Counts()
 	for i := range u.Secrets {
+		if u.Secrets[i].Placeholder = slices.Contains(s.Injected, u.Secrets[i].Name); u.Secrets[i].Placeholder {
+			continue // the gate counts
+		}
 		n := taken[u.Secrets[i].Name]
 		u.Secrets[i].Taken = &n
 	}
@@ -73,7 +77,7 @@ func secrets(auth *authority.Authority, g *grants, folder string, env cli.Enviro
 	if len(auth.Secrets) == 0 && !plan.AsksForSecrets(auth) {
 		return nil, nil
 	}
-	s := &delivery.Session{Mode: auth.Delivery, Keys: auth.Secrets, TTL: auth.Limits.Lifetime, At: plan.SecretsAt + "/" + delivery.SocketName}
+	s := &delivery.Session{Mode: auth.Delivery, Keys: auth.Secrets, Injected: auth.Injected(), TTL: auth.Limits.Lifetime, At: plan.SecretsAt + "/" + delivery.SocketName}
 	if folder != "" {
 		s.Socket = filepath.Join(folder, delivery.SocketName)
 	}

@@ -20,7 +20,7 @@ type Crashed struct {
 	Dir     *Dir     // for RemoveScratch and Recover; closed after the callback
 	Scratch string   // path of the scratch directory, or empty if there is none
 	Groups  []string // folders of the control group that the run made, or was about to make
-	Socket  string   // folder of the socket that served the secrets
+	Folders []string // outside of it that the run made: of the secrets' socket, of certificates
 }
 
 // Clean calls f for every run that is not alive and whose chain is open or whose scratch directory is still there. It
@@ -57,15 +57,19 @@ func clean(path string, f func(Crashed) error) error {
 		c.Scratch = filepath.Join(path, scratchDir)
 	}
 	if b, err := os.ReadFile(filepath.Join(path, GroupsFile)); err == nil && unclosed(c.Status) {
-		c.Groups = strings.FieldsFunc(string(b), func(r rune) bool { return r == '\n' })
+		c.Groups = eachLine(b)
 	}
-	if b, err := os.ReadFile(filepath.Join(path, SocketFile)); err == nil && unclosed(c.Status) {
-		c.Socket = strings.TrimSuffix(string(b), "\n")
+	if b, err := os.ReadFile(filepath.Join(path, FoldersFile)); err == nil && unclosed(c.Status) {
+		c.Folders = eachLine(b)
 	}
 	if c.Scratch == "" && !unclosed(c.Status) {
 		return nil
 	}
 	return f(c)
+}
+
+func eachLine(b []byte) []string {
+	return strings.FieldsFunc(string(b), func(r rune) bool { return r == '\n' })
 }
 
 // unclosed reports whether the record of a run that is not alive has no closing event.

@@ -35,7 +35,7 @@ const (
 	PlanJSON     = "plan.json"
 	EventsFile   = "events.jsonl"
 	GroupsFile   = "cgroups" // the folders of the cell's control group, one a line
-	SocketFile   = "socket"  // the folder of the socket that serves the secrets
+	FoldersFile  = "folders" // folders for temporary files that the run made outside, one a line
 	AheadFile    = "ahead"   // what the network gate writes before the chain has it; package gate/wire
 
 	scratchDir = "scratch"

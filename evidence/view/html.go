@@ -161,6 +161,9 @@ func (r *Run) htmlHead(h *page) {
 	h.fact("Backend", strings.TrimSpace(r.Backend+" "+r.Profile))
 	h.fact("System calls", r.Seccomp)
 	h.fact("Network", r.Reach())
+	if s := r.Opened(); s != "" {
+		h.fact("TLS opened", s)
+	}
 	h.fact("Changed", r.changed())
 	h.raw("</dl>\n</header>\n")
 }

@@ -95,10 +95,11 @@ func (r *Run) take(e evidence.Event) error {
 		var d struct {
 			Backend, Profile, SeccompProfile, Digest, Network string
 			Egress, CompatAllow, Missing                      []string
+			Details                                           struct{ Injected Injected }
 		}
 		err := read(&d)
 		r.Backend, r.Profile, r.Seccomp, r.PlanDigest, r.Network = d.Backend, d.Profile, d.SeccompProfile, d.Digest, d.Network
-		r.Egress, r.CompatAllow, r.Missing = d.Egress, d.CompatAllow, d.Missing
+		r.Egress, r.CompatAllow, r.Missing, r.Injected = d.Egress, d.CompatAllow, d.Missing, d.Details.Injected
 		return err
 	case evidence.TypeBoundary:
 		var d struct {

@@ -39,6 +39,9 @@ func (r *Run) Text(w io.Writer) error {
 	if r.Backend != "" {
 		p("backend", "%s", strings.TrimSpace(r.Backend+" "+r.Profile))
 		p("network", "%s", r.Reach())
+		if s := r.Opened(); s != "" {
+			p("TLS opened", "%s", s)
+		}
 	}
 	if len(r.CompatAllow) > 0 {
 		p("opted out", "%s", strings.Join(r.CompatAllow, ", "))
@@ -197,11 +200,7 @@ func (r *Run) uses() [][]string {
 		rows = append(rows, []string{"name", n.Name, "connect", used})
 	}
 	for _, s := range r.Secrets {
-		used := "taken: " + count(s.Taken)
-		if s.Taken != nil {
-			used = "taken " + plural(int(*s.Taken), "time")
-		}
-		rows = append(rows, []string{"secret", s.Name, "read", used})
+		rows = append(rows, []string{"secret", s.Name, s.granted(), s.used()})
 	}
 	for _, l := range r.Limits {
 		used := "not observed"

@@ -38,6 +38,7 @@ type Run struct {
 	Backend, Profile, Seccomp    string
 	Network                      string
 	Egress, CompatAllow, Missing []string
+	Injected                     Injected
 	Argv                         []string
 	Ending                       string // "exited", …
 	Exit                         *int
@@ -84,8 +85,9 @@ type (
 		Connections, BytesSent, BytesReceived *int64
 	}
 	SecretUse struct {
-		Name  string
-		Taken *int64
+		Name        string
+		Taken       *int64
+		Placeholder bool
 	}
 	LimitUse struct {
 		Name, Unit string

@@ -1,12 +1,14 @@
 package records
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
 
 	"cellos.io/cellos/cgroup"
+	"cellos.io/cellos/cmd/cellos/internal/certificates"
 	"cellos.io/cellos/evidence/record"
 	"cellos.io/cellos/secret/delivery"
 )
@@ -23,13 +25,18 @@ func cleanGroups(c record.Crashed, out io.Writer) error {
 	return err
 }
 
-// cleanSocket removes the socket's folder that a run left whose supervisor died.
-func cleanSocket(c record.Crashed) error {
-	if c.Socket == "" {
-		return nil
+// cleanFolders removes the folders outside of its record that a run left whose supervisor died.
+func cleanFolders(c record.Crashed) error {
+	var errs []error
+	for _, f := range c.Folders {
+		switch name := filepath.Base(f); {
+		case filepath.IsAbs(f) && strings.HasPrefix(name, delivery.FolderPattern):
+			errs = append(errs, delivery.RemoveFolder(f))
+		case filepath.IsAbs(f) && strings.HasPrefix(name, certificates.FolderPattern):
+			errs = append(errs, certificates.Remove(f))
+		default:
+			errs = append(errs, fmt.Errorf("removing a folder of the run: %s is none that cellos makes", f))
+		}
 	}
-	if !filepath.IsAbs(c.Socket) || !strings.HasPrefix(filepath.Base(c.Socket), delivery.FolderPattern) {
-		return fmt.Errorf("removing the socket of its secrets: %s is not one", c.Socket)
-	}
-	return delivery.RemoveFolder(c.Socket)
+	return errors.Join(errs...)
 }

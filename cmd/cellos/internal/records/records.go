@@ -86,7 +86,7 @@ func Runs(args []string, env cli.Environment, ui *cli.Console) error {
 	}
 	if *clean {
 		return record.Clean(state, func(c record.Crashed) error {
-			if err := errors.Join(cleanGroups(c, env.Out), cleanSocket(c)); err != nil || c.Scratch == "" {
+			if err := errors.Join(cleanGroups(c, env.Out), cleanFolders(c)); err != nil || c.Scratch == "" {
 				return err
 			}
 			fmt.Fprintf(env.Out, "removed the scratch directory of %s\n", c.ID)
