@@ -159,22 +159,30 @@ func (s *cellSource) next() (*[]byte, int, error) {
 			return p, res.Count, nil
 		}
 		putBuffer(p)
-		switch err.(type) {
-		case nil:
-		case *tcpip.ErrWouldBlock:
-			var over <-chan time.Time
-			if s.until != nil {
-				over = s.until.C
-			}
-			select {
-			case <-s.ready:
-			case <-over:
-				return nil, 0, os.ErrDeadlineExceeded
-			}
-		case *tcpip.ErrClosedForReceive:
-			return nil, 0, io.EOF
-		default:
-			return nil, 0, errors.New(err.String())
+		if err := s.wait(err); err != nil {
+			return nil, 0, err
 		}
 	}
+}
+
+// wait waits for more, after a read that ended with err. The end is io.EOF.
+func (s *cellSource) wait(err tcpip.Error) error {
+	switch err.(type) {
+	case nil:
+	case *tcpip.ErrWouldBlock:
+		var over <-chan time.Time
+		if s.until != nil {
+			over = s.until.C
+		}
+		select {
+		case <-s.ready:
+		case <-over:
+			return os.ErrDeadlineExceeded
+		}
+	case *tcpip.ErrClosedForReceive:
+		return io.EOF
+	default:
+		return errors.New(err.String())
+	}
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/netip"
 	"sync/atomic"
+	"syscall"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
@@ -80,6 +81,11 @@ func (f *tcpFlow) fromUpstream() {
 func (f *tcpFlow) toUpstream(first []byte) error {
 	if err := f.send(first); err != nil {
 		return err
+	}
+	if c, ok := f.up.Conn.(syscall.Conn); ok {
+		if raw, err := c.SyscallConn(); err == nil {
+			return f.straight(raw)
+		}
 	}
 	return f.copy(f.up.Conn, f.src, f.rule.out)
 }

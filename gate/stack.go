@@ -23,7 +23,7 @@ const nic tcpip.NICID = 1
 //
 // The window is half the receive buffer. It is never less than a packet: a Linux that has no room for one waits for its persist timer.
 const (
-	maxBuffer  = 512 << 10 // of a connection in each direction
+	maxBuffer  = 1 << 20 // of a connection in each direction
 	minSend    = 16 << 10
 	minReceive = 128 << 10
 	maxBuffers = 2 << 20 // of all connections together, in each direction
