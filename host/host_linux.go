@@ -89,7 +89,9 @@ func Describe(paths []string, private ...string) (plan.Host, error) {
 	for _, n := range names {
 		if plan.EtcWanted(n) {
 			h.Etc = append(h.Etc, n)
-			h.Entries["/etc/"+n] = look("/etc/" + n)
+			if _, asked := h.Entries["/etc/"+n]; !asked { // a grant of it wants to know more
+				h.Entries["/etc/"+n] = look("/etc/" + n)
+			}
 		}
 	}
 	return h, nil

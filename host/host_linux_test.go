@@ -198,3 +198,19 @@ func TestDescribeConcurrently(t *testing.T) {
 		}
 	}
 }
+
+// What of /etc every cell sees can be granted as a whole, too.
+func TestGrantOfEtc(t *testing.T) {
+	const name = "/etc/ssl"
+	real, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		t.Skip("this host has no " + name)
+	}
+	h, err := Describe([]string{name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := h.Entries[name].Real; got != real {
+		t.Errorf("%s leads to %q, want %q", name, got, real)
+	}
+}
