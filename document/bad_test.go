@@ -143,6 +143,29 @@ func TestBadDocuments(t *testing.T) {
 			`f:16:37: spec.export.artifacts[1].target: no target is called "k"`,
 			`f:18:16: spec.export.artifacts[3].name: "b" is taken by spec.export.artifacts[2].name`,
 		}},
+		{"injected secrets", "a.yaml", head + least + `    secretRefs: [A]
+    egressRules:
+      - {host: a.example, port: 443, inject: [{secret: A, header: X-Key}]}
+      - {host: 192.0.2.1, port: 443, protocol: https, inject: [{secret: B, header: Cookie}]}
+      - {host: b.example, port: 443, protocol: HTTPS, inject: [{secret: A, header: "X Key"}, {header: Y}]}
+      - {host: c.example, port: 443, protocol: https, inject: [{secret: A, header: X-Key}, {secret: A, header: x-key, prefix: "\n"}]}
+      - {host: C.EXAMPLE, port: 443, protocol: tls}
+      - {host: c.example, port: 443, protocol: udp}
+      - {host: d.example, port: 443, protocol: https, inject: [{secret: A, header: X-Key}]}
+      - {host: d.example, port: 443, protocol: https, inject: [{secret: A, header: X-Other}]}
+      - {host: d.example, port: 444, protocol: https, inject: []}
+`, []string{
+			`f:9:9: spec.authority.egressRules[0].protocol: must be https in a rule that injects secrets`,
+			`f:10:16: spec.authority.egressRules[1].host: "192.0.2.1" is an address…`,
+			`f:10:73: spec.authority.egressRules[1].inject[0].secret: "B" is not granted in spec.authority.secretRefs`,
+			`f:10:84: spec.authority.egressRules[1].inject[0].header: "Cookie" carries the message…`,
+			`f:11:84: spec.authority.egressRules[2].inject[0].header: "X Key" is no name of a header…`,
+			`f:11:94: spec.authority.egressRules[2].inject[1].secret: is required`,
+			`f:12:9: spec.authority.egressRules[3]: spec.authority.egressRules[4] grants the same destination…`,
+			`f:12:112: spec.authority.egressRules[3].inject[1].header: "x-key" is taken by spec.authority.egressRules[3].inject[0].header`,
+			`f:12:127: spec.authority.egressRules[3].inject[1].prefix: "\n" has a character…`,
+			`f:16:9: spec.authority.egressRules[7]: spec.authority.egressRules[6] grants the same destination…`,
+		}},
 		{"derivation", "a.yaml", head + least + `    egressRules: [{host: "[2001:db8::1]", port: 443}]
     secretRefs: [A]
     authorityDerivation:

@@ -57,6 +57,8 @@ func goldens() []golden {
 			`{"host":"192.0.2.1","port":9},{"host":"[2001:db8::1]","port":123,"protocol":"UDP"},{"host":"9.9.9.9","port":53,"protocol":"dns-acknowledged"}],` +
 			`"dnsAuthority":{"resolvers":[{"resolverId":"r","endpoint":"127.0.0.1:53","protocol":"do53-udp"},{"resolverId":"q","endpoint":"https://dns.example/dns-query","protocol":"doh"}],` +
 			`"rebindingPolicy":{"responseIpAllowlist":["api.example.com:10.0.0.0/8"]}}`},
+		{name: "injected", host: machine(), grants: mode("empty") + `,"secretRefs":["KEY","OTHER"],"egressRules":[{"host":"api.example.com","port":443,"protocol":"https","inject":[{"secret":"KEY","header":"Authorization","prefix":"Bearer "}]}]`,
+			run: `"secretDelivery":"env"`},
 		{name: "root-network", host: rootful(), grants: mode("empty") + `,"egressRules":[{"host":"api.example.com","port":443}]`},
 		{name: "names-only", host: machine(), grants: mode("empty") + `,"dnsAuthority":{"resolvers":[{"resolverId":"r","endpoint":"[::1]:53","protocol":"do53-udp"}],"hostnameAllowlist":["*.example.com"]}`},
 		{name: "refused-network", host: lacks(func(h *Host) { h.Landlock = 6 }), files: without(debian, "/dev/net/tun"), grants: mode("empty") + `,"egressRules":[{"host":"127.0.0.1","port":80},{"host":"198.19.0.1","port":80},{"host":"0.1.2.3","port":80},` +

@@ -69,7 +69,7 @@ func (p *planner) saysSecrets() {
 	}
 	injected := a.Injected()
 	if len(injected) > 0 {
-		p.can("see placeholders in place of the secrets " + and(injected) + ", which the gate puts into requests")
+		p.can("see placeholders in place of the secrets "+and(injected)+", which the gate puts into requests", LayerFDs)
 		p.cannot("see the values of the secrets "+and(injected), LayerFDs, LayerGate)
 	}
 	names := slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(a.Secrets))), func(s string) bool { return slices.Contains(injected, s) })

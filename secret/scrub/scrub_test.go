@@ -100,6 +100,34 @@ func written(t testing.TB, s *scrub.Set, text string, pieces ...int) string {
 	return out.String()
 }
 
+// A text whose length was promised keeps it, in whatever pieces it comes.
+func TestMasker(t *testing.T) {
+	for in, want := range map[string]string{
+		"a hunter2 b\n":           "a ******* b\n",
+		"hunhunhunter":            "hunhun******",
+		"aHVudGVy\nMg==":          "**********g==",
+		"hunter2hunter2 hunter2-": "************** *******-",
+		"68756e74657232.":         "**************.",
+		"nothing":                 "nothing",
+	} {
+		for n := 1; n <= len(in); n++ {
+			var out bytes.Buffer
+			w := known(t, "hunter2").Masker(&out)
+			for rest := in; rest != ""; rest = rest[min(n, len(rest)):] {
+				if _, err := io.WriteString(w, rest[:min(n, len(rest))]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if got := out.String(); len(got) != len(in) || strings.Contains(got, "hunter2") || n == len(in) && got != want {
+				t.Errorf("%q in pieces of %d: %q, want %q", in, n, got, want)
+			}
+		}
+	}
+}
+
 func TestWriter(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                          "",
