@@ -17,8 +17,7 @@ type said struct {
 	Message, Operation, ArtifactName, SNIHost string
 	FQDN, QueryName, Hostname, DstAddr        string
 	Action, Decision, ReasonCode              string
-	Layers, Targets                           []json.RawMessage
-	Probes                                    []json.RawMessage
+	Layers, Targets, Probes, Checks           []json.RawMessage
 	Holds, Clean                              bool
 	Total, Argc                               int
 	DstPort, TornBytes                        int
@@ -56,8 +55,11 @@ func moment(e evidence.Event) (title, detail string, bad bool) {
 	case evidence.TypeFiles:
 		return "changes listed", plural(d.Total, "changed path"), false
 	case evidence.TypeResidue:
-		if d.Clean {
+		switch {
+		case d.Clean:
 			return "looked for leftovers", "nothing was left", false
+		case len(d.Checks) == 0:
+			return "looked for leftovers", "there was no cell", false
 		}
 		return "looked for leftovers", "something was left", true
 	case evidence.TypeDestroyed:

@@ -266,3 +266,16 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// A look that found nothing, one that found something, and none because there was no cell are told apart.
+func TestLeftoversInTimeline(t *testing.T) {
+	for data, want := range map[string]string{
+		`{"clean":true,"checks":[{"what":"mounts","found":[]}]}`:       "nothing was left",
+		`{"clean":false,"checks":[{"what":"mounts","found":["/tmp"]}]}`: "something was left",
+		`{"clean":false,"checks":[]}`:                                   "there was no cell",
+	} {
+		if _, got, bad := moment(evidence.Event{Type: evidence.TypeResidue, Data: []byte(data)}); got != want || bad != (want == "something was left") {
+			t.Errorf("%s: %q, bad %v; want %q", data, got, bad, want)
+		}
+	}
+}
