@@ -270,7 +270,7 @@ func FuzzRead(f *testing.F) {
 // A look that found nothing, one that found something, and none because there was no cell are told apart.
 func TestLeftoversInTimeline(t *testing.T) {
 	for data, want := range map[string]string{
-		`{"clean":true,"checks":[{"what":"mounts","found":[]}]}`:       "nothing was left",
+		`{"clean":true,"checks":[{"what":"mounts","found":[]}]}`:        "nothing was left",
 		`{"clean":false,"checks":[{"what":"mounts","found":["/tmp"]}]}`: "something was left",
 		`{"clean":false,"checks":[]}`:                                   "there was no cell",
 	} {
