@@ -192,3 +192,53 @@ func TestGateIsConfined(t *testing.T) {
 		}
 	})
 }
+
+// TestGateIsStopped: a gate that stands still lets nothing pass, and when the command has ended the run does too, and says so. The gate is gone.
+func TestGateIsStopped(t *testing.T) {
+	needs(t, "python3")
+	s := newSite(t)
+	each(t, func(t *testing.T, u user) {
+		b := online(t, u)
+		if b.closedTUN {
+			t.Skip("the gate is the child of a child there")
+		}
+		cmd := b.command(append(append(append([]string{"run"}, s.grant("echo.test:"+s.echo)...), s.variables()...), "--", "/usr/bin/python3", "-c", attackHelp+`
+to=socket.gethostbyname('echo.test'); print('up',flush=True); input()
+s=socket.socket(); s.settimeout(1)
+try: s.connect((to,port('ECHO'))); print('connected')
+except TimeoutError: print('nothing')
+`)...)
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said strings.Builder
+		cmd.Stderr = &said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := out.Read(make([]byte, 3)); err != nil {
+			t.Fatal(err)
+		}
+		gate := gateOf(t, cmd.Process.Pid)
+		if err := syscall.Kill(gate, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the gate stands still", func() bool { return processState(gate) == 'T' })
+		io.WriteString(in, "\n")
+		if text, err := io.ReadAll(out); string(text) != "nothing\n" || err != nil {
+			t.Errorf("the cell printed %q, %v", text, err)
+		}
+		if code := exitCode(cmd.Wait()); code != 123 || !strings.Contains(said.String(), "the gate gave no account") {
+			t.Errorf("exit status %d\n%s", code, said.String())
+		}
+		if processState(gate) != 0 {
+			t.Errorf("the gate is still there, in state %c", processState(gate))
+		}
+		b.cellos("verify", "last").ok(t)
+	})
+}

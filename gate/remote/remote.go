@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -60,6 +61,7 @@ type Gate struct {
 const (
 	openTime  = 30 * time.Second
 	closeTime = 10 * time.Second
+	goneTime  = 2 * time.Second // until a gate that has nothing more to say is killed
 )
 
 // memoryLimit is where the gate's collector begins to work for memory and not for time. 200 connections that move bytes as fast as they can
@@ -185,7 +187,19 @@ func asError(s string) error {
 	if s == "" {
 		return nil
 	}
-	return errors.New(s)
+	return brief(errors.New(s))
+}
+
+// maxText bounds what is told of a gate in its own words, in bytes: whoever has taken it over is not to fill the events with them.
+const maxText = 1 << 10
+
+// brief cuts an error whose text may be the gate's.
+func brief(err error) error {
+	s := err.Error()
+	if len(s) <= maxText {
+		return err
+	}
+	return errors.New(strings.ToValidUTF8(s[:maxText], "") + " …")
 }
 
 // broke notes that an event could not be written.
@@ -202,6 +216,7 @@ func (g *Gate) broke(err error) {
 }
 
 func (g *Gate) fail(err error) {
+	err = brief(err)
 	g.failing.Do(func() {
 		g.failed <- err
 		select {
@@ -261,6 +276,7 @@ func (g *Gate) Finish() (err error) {
 			case <-g.ended:
 			case <-time.After(closeTime):
 				err = fmt.Errorf("the gate gave no account after %v", closeTime)
+				g.cmd.Process.Kill()
 			}
 			if g.Use() == nil && err == nil {
 				err = errors.New("the gate gave no account")
@@ -283,7 +299,7 @@ func (g *Gate) Close() error {
 		go func() { gone <- g.cmd.Wait() }()
 		select {
 		case <-gone:
-		case <-time.After(closeTime):
+		case <-time.After(goneTime):
 			g.cmd.Process.Kill()
 			<-gone
 		}
