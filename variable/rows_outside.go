@@ -25,8 +25,8 @@ func secrets() []Row {
 		row(Text("HTTPS_PROXY"), "", "brokers and exports over HTTPS", "proxy; https_proxy too"),
 		row(Text("ALL_PROXY"), "", "brokers and exports", "proxy where neither is set; all_proxy too"),
 		row(Text("NO_PROXY"), "", "brokers and exports", "hosts that need no proxy; no_proxy too"),
-		row(Path("SSL_CERT_FILE"), "the system's", "brokers, exports and NATS over TLS", "root certificates instead of the system's"),
-		row(Path("SSL_CERT_DIR"), "the system's", "brokers, exports and NATS over TLS", "folders of root certificates instead of the system's"),
+		row(Path("SSL_CERT_FILE"), "the system's", "brokers, exports, NATS over TLS, and the gate's servers", "root certificates instead of the system's"),
+		row(Path("SSL_CERT_DIR"), "the system's", "brokers, exports, NATS over TLS, and the gate's servers", "folders of root certificates instead of the system's"),
 	}
 }
 

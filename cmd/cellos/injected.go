@@ -50,6 +50,16 @@ func vouchers(c *wire.Config, auth *authority.Authority, env cli.Environment) er
 	return nil
 }
 
+// rootsAt are the variables that say where root certificates are instead of where the system has them.
+func rootsAt(vars variable.Env) (list []string) {
+	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {
+		if v := vars.Raw(name); v != "" {
+			list = append(list, name+"="+v)
+		}
+	}
+	return list
+}
+
 // vouched waits for the authority that the gate makes, and has the cell trust it. It returns the certificate's digest; "" if there is none.
 func (a *asked) vouched(n *network, auth *authority.Authority, given *runSecrets) (digest string, err error) {
 	if a.trusted == nil || n == nil {

@@ -52,7 +52,7 @@ func (a *asked) askFirst(c wire.Config, to *supervisor.Admitted) error {
 	}
 	// Every host and every name may take its whole time.
 	waiting := 30*time.Second + 3*time.Second*time.Duration(len(c.Rules)+len(c.Names.Allow))
-	list, err := remote.Ask(program, c, q, waiting)
+	list, err := remote.Ask(program, rootsAt(a.from.vars), c, q, waiting)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"cellos.io/cellos/plan"
 	"cellos.io/cellos/secret"
 	"cellos.io/cellos/supervisor"
+	"cellos.io/cellos/variable"
 )
 
 // A network is the gate of a run, and what is told of it on the terminal.
@@ -60,7 +61,7 @@ func (a *asked) gateConfig(auth *authority.Authority, p *plan.Plan, trust superv
 
 // beginNetwork starts the gate of a document that asks for a network, while the plan is made; nil: it asks for none. The function
 // returns it, or why there is none, once it is known what it is to enforce; without one it is ended.
-func (a *asked) beginNetwork(ui *cli.Console) func(*wire.Config) (*network, error) {
+func (a *asked) beginNetwork(ui *cli.Console, vars variable.Env) func(*wire.Config) (*network, error) {
 	auth := &a.doc.Spec.Authority
 	if len(auth.EgressRules) == 0 && (auth.DNSAuthority == nil || len(auth.DNSAuthority.HostnameAllowlist) == 0) || a.grants.network.host {
 		return func(*wire.Config) (*network, error) { return nil, nil }
@@ -70,7 +71,7 @@ func (a *asked) beginNetwork(ui *cli.Console) func(*wire.Config) (*network, erro
 	go func() {
 		program, err := cli.Besides("cellos-gate", "a network by name", "")
 		if err == nil {
-			n.gate, err = remote.Start(program, n.denied)
+			n.gate, err = remote.Start(program, rootsAt(vars), n.denied)
 		}
 		started <- err
 	}()

@@ -137,7 +137,7 @@ func (a *asked) run(env cli.Environment, ui *cli.Console, runID *string) error {
 		ahead = process.Begin()
 		defer ahead.Close()
 	}
-	begun := a.beginNetwork(ui)
+	begun := a.beginNetwork(ui, env.Vars)
 	defer begun(nil) // if the plan has none, or is refused
 	signals, listening := listen()
 	state, err := cli.StateDir(env)

@@ -11,8 +11,8 @@ import (
 
 // Ask has a gate of its own put a question before the run, and returns the events that are the answer. Waiting is the time that it may
 // take.
-func Ask(program string, c wire.Config, q wire.Question, waiting time.Duration) ([]evidence.Payload, error) {
-	g, err := Start(program, func(wire.Refused) {})
+func Ask(program string, env []string, c wire.Config, q wire.Question, waiting time.Duration) ([]evidence.Payload, error) {
+	g, err := Start(program, env, func(wire.Refused) {})
 	if err != nil {
 		return nil, err
 	}
