@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"cellos.io/cellos/authority"
@@ -132,7 +133,11 @@ func (p *planner) networkProbes(asked []int) {
 		addr, size := address(list[i].at)
 		p.deny(LayerGate, list[i].what, []sysabi.Errno{sysabi.ECONNREFUSED}, "connect", Operand{Back: len(p.p.Boot.Probes) - at}, addr, size)
 	}
-	p.connect(LayerNet, "reaching the host's loopback", sysabi.ECONNREFUSED, sysabi.SOCK_STREAM, "127.0.0.1:9")
+	at := netip.MustParseAddrPort("127.0.0.1:9")
+	for slices.ContainsFunc(p.p.Network.Sockets, func(s Socket) bool { return s.At == at }) { // names are answered there
+		at = netip.AddrPortFrom(at.Addr(), at.Port()+1)
+	}
+	p.connect(LayerNet, "reaching the host's loopback", sysabi.ECONNREFUSED, sysabi.SOCK_STREAM, at.String())
 }
 
 // probesNetwork reports whether there is a network that probes can be made of.

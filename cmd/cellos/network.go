@@ -204,14 +204,13 @@ func (n *network) sentence(r wire.Refused) string {
 	if r.UDP {
 		s += " (UDP)"
 	}
-	switch r.Reason {
-	case evidence.DNSNotAllowed, evidence.FlowDefault, evidence.FlowNoPort, evidence.FlowNotListed:
-		s += ": not granted"
-	default:
-		s += ": " + strings.ReplaceAll(strings.TrimPrefix(r.Reason, "l7_"), "_", " ")
-		if r.Why != "" {
-			s += " (" + r.Why + ")"
-		}
+	words := refusalWords(r.Reason)
+	if words == "" {
+		words = strings.ReplaceAll(strings.TrimPrefix(r.Reason, "l7_"), "_", " ")
+	}
+	s += ": " + words
+	if r.Why != "" && words != "not granted" {
+		s += " (" + r.Why + ")"
 	}
 	if r.Count > 1 {
 		s += fmt.Sprintf(", %d times", r.Count)
