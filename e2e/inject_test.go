@@ -243,6 +243,24 @@ func TestInjectedRefused(t *testing.T) {
 				t.Errorf("%v is left", left)
 			}
 		}
+		// A killed supervisor leaves certificates, and runs --clean removes them.
+		b.env = append(b.env, "API_KEY="+injectedValue)
+		cmd := b.command(append(append([]string{"run"}, flags...), "--", "sh", "-c", "echo ready; sleep 60")...)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		io.ReadFull(out, make([]byte, 6))
+		cmd.Process.Kill()
+		cmd.Wait()
+		if left, _ := filepath.Glob(filepath.Join(b.tmp(), "cellos-ca-*")); len(left) != 1 {
+			t.Errorf("%v is left of a killed run", left)
+		}
+		b.cellos("runs", "--clean").ok(t)
+		b.clean(t, result{})
 		d := b.write("d.json", `{"apiVersion":"cellos.io/v1","kind":"ExecutionCell","spec":{"id":"c","lifetime":{"ttlSeconds":60},"run":{"argv":["true"]},"authority":{"secretRefs":["A"],
 "egressRules":[{"host":"a.test","port":443,"protocol":"tls","inject":[{"secret":"B","header":"Host"}]},{"host":"192.0.2.1","port":443,"protocol":"https","inject":[{"secret":"A","header":"X-Key","prefix":"\u0007"}]},
 {"host":"b.test","port":443,"protocol":"https","inject":[{"secret":"A","header":"X-Key"},{"secret":"A","header":"x-key"}]},{"host":"B.test","port":443}]}}}`, 0o644)

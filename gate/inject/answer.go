@@ -44,16 +44,26 @@ func (x *exchange) headOf(resp *http.Response, framing string) []byte {
 	return b.Bytes()
 }
 
+// encoded is how the body of an answer is encoded; "" if it is not.
+func encoded(resp *http.Response) string {
+	for _, name := range encodings {
+		for _, v := range resp.Header.Values(name) {
+			for c := range strings.SplitSeq(v, ",") {
+				if c = strings.TrimSpace(c); c != "" && !strings.EqualFold(c, "identity") {
+					return c
+				}
+			}
+		}
+	}
+	return ""
+}
+
 // final passes on an answer with its body.
 func (x *exchange) final(q *http1.Request, resp *http.Response) (more bool, err error) {
 	defer resp.Body.Close()
 	none := q.Method == "HEAD" || resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified
-	for _, v := range resp.Header.Values("Content-Encoding") {
-		for c := range strings.SplitSeq(v, ",") {
-			if c = strings.TrimSpace(c); !none && c != "" && !strings.EqualFold(c, "identity") {
-				return false, x.bad("it is encoded (" + strconv.Quote(c) + "), which was not asked for")
-			}
-		}
+	if how := encoded(resp); how != "" && !none {
+		return false, x.bad("it is encoded (" + strconv.Quote(how) + "), which was not asked for")
 	}
 	if resp.StatusCode == http.StatusPartialContent {
 		return false, x.bad("it is a part (206), which was not asked for")

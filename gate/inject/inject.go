@@ -150,8 +150,11 @@ func (o *Opener) fields(list []authority.Injection) (add []http1.Field) {
 // what is done here: a part of an answer may have a part of a value, and another way to the server is none that was granted.
 var hopByHop = []string{"alt-svc", "connection", "http2-settings", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "upgrade"}
 
-// ownRequest are fields of requests that are the gate's to say.
-var ownRequest = []string{"accept-encoding", "if-range", "range"}
+// ownRequest are fields of requests that are the gate's to say. In gRPC and Connect each message of a body can be compressed by itself.
+var ownRequest = []string{"a-im", "accept-encoding", "connect-accept-encoding", "grpc-accept-encoding", "if-range", "range"}
+
+// encodings are fields of answers that say what a body was made into.
+var encodings = []string{"Content-Encoding", "Connect-Content-Encoding", "Grpc-Encoding"}
 
 // rewrite makes a request the one that is passed on.
 func rewrite(q *http1.Request, add []http1.Field) {

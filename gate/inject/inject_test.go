@@ -286,6 +286,8 @@ func TestRefusedAnswers(t *testing.T) {
 			w.Header().Set("Content-Encoding", "gzip")
 		case "/both":
 			w.Header()["Content-Encoding"] = []string{"identity, " + r.Header.Get("Authorization")}
+		case "/messages":
+			w.Header().Set("Grpc-Encoding", "br")
 		case "/part":
 			w.Header().Set("Content-Range", "bytes 0-1/9")
 			w.WriteHeader(http.StatusPartialContent)
@@ -304,7 +306,7 @@ func TestRefusedAnswers(t *testing.T) {
 		}
 		io.WriteString(w, r.Header.Get("Authorization"))
 	})
-	for path, why := range map[string]string{"/gzip": "gzip", "/both": "encoded", "/part": "206", "/switch": "change of protocol", "/garbage": "no answer", "/long": "longer than"} {
+	for path, why := range map[string]string{"/gzip": "gzip", "/both": "encoded", "/messages": `"br"`, "/part": "206", "/switch": "change of protocol", "/garbage": "no answer", "/long": "longer than"} {
 		out := b.raw("GET " + path + " HTTP/1.1\r\nHost: a.test\r\n\r\n")
 		if !strings.HasPrefix(out, "HTTP/1.1 502 ") || strings.Contains(out, value) {
 			t.Errorf("%s: %.200q", path, out)
