@@ -74,6 +74,7 @@ except OSError as e: print(e.strerror)`, "Connection refused\nConnection refused
 	{"bare line feeds", `print(status(http(b'GET / HTTP/1.1\nHost: a.test\n\n')))`, "['403']\n", "deny l7_unknown_protocol"},
 	{"two codings", `print(status(http(b'POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n')))`, "['403']\n", "deny l7_unknown_protocol"},
 	{"length and coding", `print(status(http(b'POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n')))`, "['403']\n", "deny l7_unknown_protocol"},
+	{"a bad body", `print(status(http(b'POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0w\r\n\r\nGET / HTTP/1.1\r\nHost: evil.test\r\n\r\n')))`, "['403']\n", "deny l7_unknown_protocol"},
 	{"no host", `print(status(http(b'GET / HTTP/1.0\r\n\r\n')))`, "['403']\n", "deny l7_http_host_missing"},
 	{"another granted host", `print(status(http(b'GET / HTTP/1.1\r\nHost: b.test\r\n\r\n')))`, "['403']\n", "deny l7_sni_address_mismatch"},
 	{"h2c", `print(http(b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')[9:].startswith(b'\0\0\x08\x07'), status(http(b'GET / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n\r\n')))`,

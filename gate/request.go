@@ -31,6 +31,7 @@ func (f *tcpFlow) http(first []byte, must bool) error {
 	f.cell.SetReadDeadline(time.Now().Add(firstTime))
 	r := http1.NewReader(io.MultiReader(bytes.NewReader(first), touching{f}))
 	up := meter{f}
+	serving := !must // what upstream sends is passed on
 	for n := 0; ; n++ {
 		q, err := r.Next()
 		if err == io.EOF && n > 0 {
@@ -41,14 +42,15 @@ func (f *tcpFlow) http(first []byte, must bool) error {
 		}
 		if err == nil {
 			f.cell.SetReadDeadline(time.Time{})
-			if n == 0 && must {
+			if !serving {
+				serving = true
 				f.gate.hands.do(f.fromUpstream)
 			}
 			_, err = q.WriteTo(up)
 		}
 		var bad *http1.Refusal
 		if errors.As(err, &bad) {
-			return f.forbid(bad, n > 0 || !must, n > 0)
+			return f.forbid(bad, serving, n > 0)
 		}
 		if err != nil {
 			if isTimeout(err) {
