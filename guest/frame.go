@@ -16,7 +16,7 @@ const (
 	MaxText  = 4 << 10  // bytes of a text that the guest says
 	MaxPath  = 4 << 10  // bytes of a path (PATH_MAX)
 
-	MaxPacket = 65535 // bytes of an IP packet
+	MaxPacket = 10 + 65535 // bytes of an IP packet, and of what its link says of it (struct virtio_net_hdr)
 )
 
 // A Type says what a frame is. The host's are below 0x80.

@@ -20,7 +20,8 @@ type Hello struct {
 	Landlock int      `json:"landlock"` // ABI
 	Uptime   int64    `json:"uptime"`   // milliseconds since the kernel started
 	TUN      bool     `json:"tun"`      // it has virtual links
-	Proc     []string `json:"proc"`     // what the plan covers of /proc, as far as it is there
+	IPv6     bool     `json:"ipv6"`
+	Proc     []string `json:"proc"` // what the plan covers of /proc, as far as it is there
 }
 
 // Ready is what the guest measured of the cell that it built.

@@ -19,6 +19,7 @@ type Guest struct {
 	OpenMax  uint64            // hard limit of open files
 	Root     *Root             // the image that it gets; nil: the host's system
 	TUN      bool              // it has virtual links
+	IPv6     bool              // its kernel has it, and it is not off
 }
 
 // A Machine is the virtual machine that a cell gets.
@@ -97,7 +98,7 @@ func ForGuest(a *authority.Authority, h Host, g Guest) (*Plan, error) {
 		gh.Entries[GuestSecrets] = Entry{Kind: Directory, Mode: 0o700, Real: GuestSecrets}
 	}
 
-	p := &planner{a: &in, h: gh, p: &Plan{Backend: "microvm", Arch: h.Arch, Exports: len(a.Exports) > 0, Limits: a.Limits, Work: a.Work, Held: Held{Changes: -1, Terminal: -1, Device: -1, State: -1}, Machine: m}, guest: true}
+	p := &planner{a: &in, h: gh, p: &Plan{Backend: "microvm", Arch: h.Arch, Exports: len(a.Exports) > 0, Limits: a.Limits, Work: a.Work, Held: Held{Changes: -1, Terminal: -1, Device: -1, State: -1}, Machine: m}, guest: true, noIPv6: !g.IPv6}
 	p.machine(m, &in)
 	if g.Root != nil {
 		p.h.Image = g.Root

@@ -133,6 +133,8 @@ func (p *planner) reachable() {
 			p.refuse(host, r.Host+" is no host", "")
 		case addr.IsValid() && addr.IsLinkLocalUnicast() && addr.Is6():
 			p.refuse(host, r.Host+" means something else on every link", "")
+		case addr.IsValid() && addr.Is6() && p.noIPv6:
+			p.refuse(host, r.Host+" is an IPv6 address, and the guest's kernel has none", "boot a kernel with IPv6, or choose the process backend")
 		case addr.IsValid():
 			if addr.Is6() {
 				p.p.Network.IPv6 = append(p.p.Network.IPv6, addr)

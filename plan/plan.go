@@ -174,6 +174,7 @@ type planner struct {
 	placed  []string        // names of the descriptors, from 0 on
 	sandbox *Sandbox        // nil: the command runs on the host's kernel
 	guest   bool            // the cell is built in a virtual machine
+	noIPv6  bool            // that machine's kernel has none
 }
 
 func (p *planner) refuse(from, text, remedy string) {

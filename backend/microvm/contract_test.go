@@ -22,7 +22,5 @@ func TestContract(t *testing.T) {
 		"working directory: write":               copies,
 		"granted files":                          copies,
 		"files behave where they are the host's": copies,
-	}, Lacks: map[string]string{
-		"a granted IPv6 address": "the guest's kernel has no IPv6: the cell is not built",
 	}})
 }

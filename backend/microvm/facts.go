@@ -67,5 +67,5 @@ func (c *machineCell) fits(h guest.Hello, b Backend) error {
 
 // FactsOf turns a greeting into what plans need to know.
 func FactsOf(h guest.Hello) plan.Guest {
-	return plan.Guest{Kernel: host.ParseVersion(h.Kernel), Landlock: h.Landlock, Proc: plan.GuestProc(h.Proc), OpenMax: agent.OpenMax, TUN: h.TUN}
+	return plan.Guest{Kernel: host.ParseVersion(h.Kernel), Landlock: h.Landlock, Proc: plan.GuestProc(h.Proc), OpenMax: agent.OpenMax, TUN: h.TUN, IPv6: h.IPv6}
 }

@@ -77,7 +77,7 @@ func (s Standing) listen(name string) (*net.UnixListener, error) {
 
 // bootLine is the kernel's command line: no secret, nothing of the command.
 func bootLine(console, reboot, channel string) string {
-	return "console=" + console + " quiet panic=-1 reboot=" + reboot + " ipv6.disable=1 random.trust_cpu=on cellos.v=" + strconv.Itoa(guest.Protocol) + " cellos.channel=" + channel
+	return "console=" + console + " quiet panic=-1 reboot=" + reboot + " random.trust_cpu=on cellos.v=" + strconv.Itoa(guest.Protocol) + " cellos.channel=" + channel
 }
 
 // An EndError is the end of a machine that is not the end of the command.

@@ -20,8 +20,8 @@ type link struct {
 
 var _ cell.Linked = (*machineCell)(nil)
 
-// Link is where the packets of the cell's network come out.
-func (c *machineCell) Link() cell.Link { return cell.Link{Device: c.link.theirs} }
+// Link is where the packets of the cell's network come out, each with what the guest's link says of it.
+func (c *machineCell) Link() cell.Link { return cell.Link{Device: c.link.theirs, Offload: true} }
 
 // openLink makes the sockets, if the cell has a network.
 func (c *machineCell) openLink() error {

@@ -120,6 +120,8 @@ func (m *machine) hello() error {
 	}
 	h := guest.Hello{Protocol: guest.Protocol, Arch: runtime.GOARCH, Kernel: release, Landlock: sysabi.LandlockABI(), Uptime: up.Milliseconds(), Proc: []string{}}
 	h.TUN = os.Chmod("/dev/net/tun", 0o666) == nil // who may open it makes links in namespaces of their own only
+	_, err = os.Lstat("/proc/net/if_inet6")        // net/ipv6/addrconf.c
+	h.IPv6 = err == nil
 	for _, p := range plan.SystemPaths() {
 		if name, ok := strings.CutPrefix(p, "/proc/"); ok {
 			if fi, err := os.Lstat(p); err == nil {
