@@ -123,6 +123,9 @@ func TestInjected(t *testing.T) {
 			delete(programs, name)
 		}
 	}
+	if _, err := os.Stat("/usr/lib/python3/dist-packages/requests"); err == nil {
+		programs["requests"] = `python3 -c "import requests,os; print(requests.get('https://a.test:'+os.environ['API']+'/requests').text.strip())"`
+	}
 	if _, err := os.Stat("/etc/ssl/certs/ca-certificates.crt"); err != nil {
 		delete(programs, "env") // without a bundle, only variables say where certificates are
 	}
@@ -306,6 +309,22 @@ for line in u.urlopen(at+'/stream'):
 head -c 104857600 /dev/zero | curl -sS -T - https://a.test:$API/large | wc -c`)
 		if out := r.ok(t); out != "data: 0\n\ndata: 1\n\ndata: 2\n\n104857600\n" {
 			t.Errorf("printed %q\n%s", out, r.err)
+		}
+		b.clean(t, r)
+		if _, err := os.Stat("/etc/ssl/certs/java/cacerts"); err != nil || u.backend != "" {
+			return
+		}
+		// Java has a list of its own, and is told as docs/network.md says.
+		r, _ = b.gated(flags, "sh", "-c", `cat >H.java <<'END'
+import java.net.URI; import java.net.http.*;
+class H { public static void main(String[] a) throws Exception {
+  System.out.print(HttpClient.newHttpClient().send(HttpRequest.newBuilder(URI.create("https://a.test:" + System.getenv("API") + "/java")).build(), HttpResponse.BodyHandlers.ofString()).body());
+} }
+END
+cp /etc/ssl/certs/java/cacerts /tmp/c && chmod u+w /tmp/c && keytool -importcert -noprompt -alias cell -keystore /tmp/c -storepass changeit -file /run/cellos-ca/ca.crt 2>/dev/null
+java -Djavax.net.ssl.trustStore=/tmp/c H.java`)
+		if out := r.ok(t); out != "GET /java 0 <Bearer "+strings.Repeat("*", len(injectedValue))+">\n" {
+			t.Errorf("Java printed %q\n%s", out, r.err)
 		}
 		b.clean(t, r)
 	})
