@@ -107,8 +107,11 @@ func (r *Run) take(e evidence.Event) error {
 			Layers       []Layer
 			Probes       []struct{ Holds bool }
 			NotCollected []string
+			Start        string
+			WaitedNanos  int64
 		}
 		err := read(&d)
+		r.Start, r.Waited = d.Start, time.Duration(d.WaitedNanos)
 		r.Measured, r.Holds, r.Layers, r.Probes, r.NotCollected = true, d.Holds, d.Layers, len(d.Probes), d.NotCollected
 		for _, p := range d.Probes {
 			if p.Holds {

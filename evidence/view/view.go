@@ -49,6 +49,8 @@ type Run struct {
 	Layers                       []Layer
 	Probes, ProbesHeld           int
 	Measured, Holds              bool
+	Start                        string        // of a virtual machine: evidence.StartCold, …
+	Waited                       time.Duration // of a pooled one, for the cell
 	NotCollected                 []string
 	Files                        []FileUse
 	Names                        []NameUse
@@ -200,47 +202,6 @@ func (r *Run) Proof() string {
 		return "not verified"
 	}
 	return "DOES NOT VERIFY: " + string(r.Verdict)
-}
-
-// Boundary says in one line whether the boundary held.
-func (r *Run) Boundary() string {
-	switch {
-	case !r.Measured:
-		return "not measured: nothing ran"
-	case r.Holds:
-		return "held: " + plural(len(r.Layers), "layer") + ", " + plural(r.Probes, "probe")
-	}
-	return fmt.Sprintf("DID NOT HOLD: %d of %d probes answered as they must; nothing ran", r.ProbesHeld, r.Probes)
-}
-
-// LeftOver says in one line what a look for leftovers found.
-func (r *Run) LeftOver() string {
-	if !r.Looked {
-		return "nobody looked"
-	}
-	var found []string
-	for _, c := range r.Residue {
-		for _, f := range c.Found {
-			found = append(found, c.What+": "+f)
-		}
-	}
-	if len(found) == 0 {
-		return "nothing"
-	}
-	return strings.Join(found, "; ")
-}
-
-// Reach says in words what of the network was granted.
-func (r *Run) Reach() string {
-	switch {
-	case r.Network == "host":
-		return "the host's network, unfiltered"
-	case len(r.Egress) > 0:
-		return strings.Join(r.Egress, ", ")
-	case r.Network == "":
-		return "unknown"
-	}
-	return "none"
 }
 
 // Command returns the argument vector as a shell would want it.

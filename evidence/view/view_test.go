@@ -279,3 +279,17 @@ func TestLeftoversInTimeline(t *testing.T) {
 		}
 	}
 }
+
+// How the machine of a cell came about is told with its boundary.
+func TestMachineInBoundary(t *testing.T) {
+	for data, want := range map[string]string{
+		`{"holds":true,"layers":[],"probes":[]}`:                                           "held: 0 layers, 0 probes",
+		`{"holds":true,"layers":[],"probes":[],"start":"cold"}`:                            "held: 0 layers, 0 probes; in a machine that was booted for it",
+		`{"holds":true,"layers":[],"probes":[],"start":"pooled","waitedNanos":2000000000}`: "held: 0 layers, 0 probes; in a machine of the pool, never used before, that had waited 2.0 s",
+	} {
+		var r Run
+		if err := r.take(evidence.Event{Type: evidence.TypeBoundary, Data: []byte(data)}); err != nil || r.Boundary() != want {
+			t.Errorf("%s: %q, %v; want %q", data, r.Boundary(), err, want)
+		}
+	}
+}
