@@ -1,8 +1,10 @@
-"""Server, client and stop-watch of network.sh.
+"""Server, client and stop-watch of network.sh and flat.sh.
 
 network.py                   serves; prints its port and that of a resolver. The first byte says what: p is one byte back, d sends what is asked,
                              u takes it, e sends back what comes.
 network.py HOST PORT         asks, and prints how long it took
+network.py short HOST PORT SECONDS
+                             makes short connections, 95 a second, and prints how many there were
 network.py watch PID         prints what a process used, when it has ended
 network.py start A + B       runs two commands alternately, and prints how long they took
 """
@@ -108,6 +110,20 @@ def client(host, port):
           % (statistics.median(times) * 1e3, times[30] * 1e3, times[0] * 1e3, *rates, requests, alive, together * 1e3), flush=True)
 
 
+def short(host, port, seconds):
+    host = socket.gethostbyname(host)
+    now = began = time.monotonic()
+    n = 0
+    while now - began < seconds:
+        with socket.create_connection((host, port)) as s:
+            s.sendall(b"p")
+            s.recv(1)
+        n += 1
+        time.sleep(max(0, now + 1 / 95 - time.monotonic()))  # never more than that in a second, also after one that was slow
+        now = time.monotonic()
+    print("%d connections" % n, flush=True)
+
+
 def watch(pid):
     used = peak = ""
     while True:
@@ -141,6 +157,8 @@ def start(args):
 
 if len(sys.argv) == 1:
     server()
+elif sys.argv[1] == "short":
+    short(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
 elif sys.argv[1] == "watch":
     watch(sys.argv[2])
 elif sys.argv[1] == "start":
