@@ -193,6 +193,17 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// A disk without room is told with a remedy, and stays what it was to whoever looks.
+func TestNoRoom(t *testing.T) {
+	var hint interface{ Hint() string }
+	for err, full := range map[error]bool{syscall.ENOSPC: true, syscall.EDQUOT: true, syscall.EIO: false} {
+		got := noRoom(&os.PathError{Op: "write", Path: "/images", Err: err}, "/images")
+		if !errors.Is(got, err) || errors.As(got, &hint) != full || full && !strings.Contains(hint.Hint(), "/images") {
+			t.Errorf("%v becomes %v", err, got)
+		}
+	}
+}
+
 // A full disk is an error, and leaves nothing. A limit of the size of files, which is one of a process, stands for the disk.
 func TestFullDisk(t *testing.T) {
 	if os.Getenv("IMAGE_TEST_LIMIT") == "" {

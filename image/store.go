@@ -113,7 +113,7 @@ func (s *Store) add(ctx context.Context, ext string, fill func(*os.File) error) 
 	}
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("making an image: %w", err)
+		return nil, fmt.Errorf("making an image: %w", noRoom(err, s.dir))
 	}
 	f.Close()
 	return s.open(digest, ext)

@@ -48,7 +48,7 @@ func planOf(b microvm.Backend, dir string, scratch uint64, argv ...string) (*pla
 	return plan.ForGuest(a, h, b.Facts)
 }
 
-func workdir(t *testing.T) string {
+func workdir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/var/tmp", "cellos-microvm-")
 	if err != nil {
