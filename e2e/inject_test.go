@@ -280,15 +280,19 @@ func TestInjectedOnRequest(t *testing.T) {
 	each(t, func(t *testing.T, u user) {
 		b, _ := s.injecting(t, u, a)
 		b.env = append(b.env, "CELLOS_BROKER=env", "CELLOS_SECRET_API_KEY="+injectedValue, "CELLOS_SECRET_OTHER=other-value")
-		argv, _ := json.Marshal([]string{"sh", "-c", "/opt/cellos secret get API_KEY; echo; /opt/cellos secret get OTHER; echo; curl -sS https://a.test:" + a.port + "/request"})
+		argv, _ := json.Marshal([]string{"sh", "-c", "/opt/cellos secret get API_KEY; echo; /opt/cellos secret get OTHER; echo; curl -sS https://a.test:" + a.port + "/request; curl -sS https://a.test:" + a.port + "/more || echo refused"})
 		d := b.write("d.json", fmt.Sprintf(`{"apiVersion":"cellos.io/v1","kind":"ExecutionCell","spec":{"id":"c","lifetime":{"ttlSeconds":60},"run":{"argv":%s,"secretDelivery":"runtimeBroker"},
 "authority":{"secretRefs":["API_KEY","OTHER"],"filesystem":{"exec":[{"path":%q,"at":"/opt/cellos"}]},"egressRules":[{"host":"a.test","port":%s,"protocol":"https","inject":[{"secret":"API_KEY","header":"Authorization","prefix":"Bearer "}],"budget":{"requests":1}}],
 "dnsAuthority":{"resolvers":[{"resolverId":"r","endpoint":%q,"protocol":"do53-udp"}],"rebindingPolicy":{"maxNovelIpsPerHostname":64,"responseIpAllowlist":["a.test:127.0.0.1"],"rejectOnRebind":false}}}}}`, argv, binary, a.port, s.dns), 0o644)
 		r := b.cellos("run", d)
 		out := r.ok(t)
 		b.clean(t, r)
-		if !regexp.MustCompile(`^cellos-placeholder-[0-9a-f]{32}\nother-value\nGET /request 0 <Bearer \*{24}>\n$`).MatchString(out) {
+		if !regexp.MustCompile(`^cellos-placeholder-[0-9a-f]{32}\nother-value\nGET /request 0 <Bearer \*{24}>\nrefused\n$`).MatchString(out) {
 			t.Errorf("printed %q\n%s", out, r.err)
+		}
+		// The budget was one request.
+		if !strings.Contains(r.err, "budget") || len(a.got("/more")) > 0 {
+			t.Errorf("a request above the budget reached the server with %q; told was\n%s", a.got("/more"), r.err)
 		}
 	})
 }
