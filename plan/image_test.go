@@ -106,4 +106,9 @@ func TestImageRefuses(t *testing.T) {
 	if _, err := ForGVisor(a, machine().at(debian, a), testRunsc); err == nil || !strings.Contains(err.Error(), "only a virtual machine can") {
 		t.Errorf("gvisor: %v", err)
 	}
+	a.Network = []authority.Rule{{Host: "a.example", Port: 443, Inject: []authority.Injection{{Secret: "K", Header: "Authorization", From: "spec.authority.egressRules[0].inject[0]"}}}}
+	_, err := ForGuest(a, machine().at(debian, a), Guest{Kernel: Version{6, 1}, Landlock: 2, OpenMax: 1 << 19, Root: imageRoot()})
+	if err == nil || !strings.Contains(err.Error(), "spec.authority.egressRules[0].inject[0]") || !strings.Contains(err.Error(), "the certificates of an image cannot be extended") {
+		t.Errorf("a secret in requests from an image: %v", err)
+	}
 }
