@@ -1,6 +1,6 @@
 #!/bin/sh
 # A command in a virtual machine, from start to end, against the same QEMU with the same kernel and an initial file system whose first
-# process only restarts the machine; and the phases of a start, and what images cost. Needs hyperfine, gcc, qemu-system-x86 and a kernel in
+# process only restarts the machine; a start from a pool against one of the process backend; the phases of a start, and what images cost. Needs hyperfine, gcc, qemu-system-x86 and a kernel in
 # /boot (linux-image-cloud-amd64). The processor is emulated unless KVM works.
 set -eu
 cd "$(dirname "$0")/.."
@@ -40,6 +40,49 @@ echo "first start: the kernel is looked at, and the images are made"
 time "$dir/cellos" run --backend microvm -- /bin/echo first
 hyperfine -N --warmup 1 --runs "$runs" -n "QEMU, and a first process that restarts the machine" "$bare -append '$line'" \
 	-n "cellos run --backend microvm -- /bin/echo" "$dir/cellos run --backend microvm -- /bin/echo x"
+echo "from a pool, beside the process backend: milliseconds to the first output, and of processor time of the machine to there"
+"$dir/cellos" pool start --size 1 --quiet &
+pool=$!
+trap 'kill "$pool" 2>/dev/null || true; wait "$pool" 2>/dev/null || true; rm -rf "$dir"' EXIT
+python3 - "$dir/cellos" "$runs" <<'EOF2'
+import glob, json, subprocess, sys, time
+cellos, runs = sys.argv[1], int(sys.argv[2])
+def used():  # by each emulator of these machines, in milliseconds
+    total = {}
+    for p in glob.glob("/proc/[0-9]*/"):
+        try:
+            argv = open(p + "cmdline").read().split("\0")
+            if "qemu-system" in argv[0] and "-m" in argv and "driver=nbd,node-name=view" in "".join(argv):
+                total[p] = sum(int(open(f).read().split()[0]) for f in glob.glob(p + "task/*/schedstat")) / 1e6
+        except (OSError, IndexError):
+            pass
+    return total
+def first(*args):
+    before, start = used(), time.monotonic()
+    p = subprocess.Popen([cellos, "run", *args, "--", "/bin/echo", "x"], stdout=subprocess.PIPE)
+    p.stdout.read(1)
+    took, after = 1000 * (time.monotonic() - start), used()
+    p.stdout.read()
+    if p.wait() != 0:
+        sys.exit("it failed")
+    return took, max([after[q] - before[q] for q in before if q in after], default=0)
+def ready():
+    while True:
+        s = subprocess.run([cellos, "pool", "status", "--json"], capture_output=True)
+        if s.returncode == 0 and json.loads(s.stdout)["ready"]:
+            return
+        time.sleep(0.2)
+pooled, plain = [], []
+for _ in range(runs):
+    ready()
+    time.sleep(1)
+    pooled.append(first("--backend", "microvm", "--pool"))
+    plain.append(first("--backend", "process"))
+middle = lambda values: (lambda s: s[len(s) // 2])(sorted(values))
+print("from the pool: least %.1f, median %.1f; processor time of the machine: least %.0f, median %.0f" %
+      (min(pooled)[0], middle(x[0] for x in pooled), min(x[1] for x in pooled), middle(x[1] for x in pooled)))
+print("process backend: least %.1f, median %.1f" % (min(plain)[0], middle(x[0] for x in plain)))
+EOF2
 cd - >/dev/null
 echo "phases of one start"
 go test -count=1 -v -run 'TestMachine$' ./backend/microvm | grep -E 'images|monitor|guest'

@@ -69,6 +69,10 @@ func BecomeOnThread(uid, gid uint32) error {
 	return nil
 }
 
+// OwnMounts gives the calling thread, and no other, a mount namespace, root and working directory of its own; see CLONE_NEWNS of unshare(2).
+// Precondition: runtime.LockOSThread; the thread must not run other goroutines afterwards.
+func OwnMounts() error { return fromUnix(unix.Unshare(unix.CLONE_NEWNS)) }
+
 // Socket to the host of a virtual machine; see vsock(7).
 func DialHost(port uint32) (int, error) {
 	fd, err := unix.Socket(unix.AF_VSOCK, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)

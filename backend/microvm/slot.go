@@ -24,6 +24,9 @@ type slot struct {
 	heard  error         // why; read after quiet
 }
 
+// noCommand is the command of a rehearsal: no cell has such a file, so that nothing runs.
+const noCommand = "/.rehearsed"
+
 // boot boots a machine for nobody, and has its guest rehearse the plan.
 func (b Backend) boot(ctx context.Context, p *plan.Plan) (_ *slot, err error) {
 	c := b.newCell(p)
@@ -58,6 +61,7 @@ func (b Backend) boot(ctx context.Context, p *plan.Plan) (_ *slot, err error) {
 		known := c.config()
 		// The rehearsed cell has an empty working directory. So that there is an overlay as well, one lies over /etc, which every tree has.
 		known.Work = guest.Work{Path: []byte("/etc"), Overlay: true, Size: 1 << 20}
+		known.Plan.Candidates = [][]byte{[]byte(noCommand)}
 		err = host.Prepare(known)
 	}
 	if err == nil {

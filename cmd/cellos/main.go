@@ -19,7 +19,7 @@ import (
 )
 
 func main() {
-	if os.Args[0] == "/init" && (os.Getpid() == 1 || os.Getppid() == 1) {
+	if os.Getpid() == 1 && os.Args[0] == "/init" {
 		backends.Machine() // the first process of a virtual machine: this program is its initial file system
 	}
 	// Keys and secrets are in the memory of this process; a core file would hold them. That it cannot be is no reason not to run.

@@ -26,11 +26,8 @@ import (
 	"cellos.io/cellos/sysabi"
 )
 
-// Run is the whole life of the machine, or of the rehearsal of one.
+// Run is the whole life of the machine.
 func Run() {
-	if os.Getpid() != 1 {
-		rehearsed()
-	}
 	err := run()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "cellos: guest:", err) // the console: nobody may be there to hear it on the channel

@@ -105,6 +105,11 @@ func (m *machine) cell(c guest.Config, secrets []secret.Variable, lap func(int))
 // build has the cell built by a thread that is the cell's user already: the machine's root would have the owner of every file mapped,
 // which an overlay cannot do, and has no need to, because the images were made with the cell's ids.
 func build(c guest.Config, p *plan.Plan, s cell.Streams, calls func(cell.Call)) (cell.Cell, error) {
+	return onThread(func() (cell.Cell, error) { return buildAs(c, p, s, calls) })
+}
+
+// onThread does something in a thread that ends with it.
+func onThread(f func() (cell.Cell, error)) (cell.Cell, error) {
 	type result struct {
 		c   cell.Cell
 		err error
@@ -112,20 +117,23 @@ func build(c guest.Config, p *plan.Plan, s cell.Streams, calls func(cell.Call)) 
 	done := make(chan result)
 	go func() {
 		runtime.LockOSThread() // for good: the thread ends with this function
-		if err := sysabi.BecomeOnThread(c.UID, c.GID); err != nil {
-			done <- result{nil, fmt.Errorf("becoming the cell's user: %w", err)}
-			return
-		}
-		// Changing credentials clears the flag, without which a child that shares this memory cannot write its own identity maps.
-		if err := sysabi.SetDumpable(1); err != nil {
-			done <- result{nil, err}
-			return
-		}
-		built, err := process.Backend{Calls: calls}.Build(context.Background(), p, s)
-		done <- result{built, err}
+		c, err := f()
+		done <- result{c, err}
 	}()
 	r := <-done
 	return r.c, r.err
+}
+
+// buildAs makes the calling thread the cell's user for good, and builds the cell.
+func buildAs(c guest.Config, p *plan.Plan, s cell.Streams, calls func(cell.Call)) (cell.Cell, error) {
+	if err := sysabi.BecomeOnThread(c.UID, c.GID); err != nil {
+		return nil, fmt.Errorf("becoming the cell's user: %w", err)
+	}
+	// Changing credentials clears the flag, without which a child that shares this memory cannot write its own identity maps.
+	if err := sysabi.SetDumpable(1); err != nil {
+		return nil, err
+	}
+	return process.Backend{Calls: calls}.Build(context.Background(), p, s)
 }
 
 // refused tells the host of a call that is being refused, which waits for that.
@@ -178,6 +186,15 @@ func pipes(c guest.Config, p *plan.Plan) (s streams, err error) {
 		}
 	}
 	return s, nil
+}
+
+// close closes our ends.
+func (s streams) close() {
+	for _, f := range []*os.File{s.in, s.out, s.err} {
+		if f != nil {
+			f.Close()
+		}
+	}
 }
 
 func (s streams) closeInner() {

@@ -3,24 +3,23 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"syscall"
+	"runtime"
 	"time"
 
+	"cellos.io/cellos/cell"
 	"cellos.io/cellos/guest"
+	"cellos.io/cellos/sysabi"
 )
 
-// prepare gets a machine that waits for its cell ready: it mounts the drives, and rehearses. A process of its own makes the file tree in a
-// mount namespace of its own and builds and measures a cell there, so that the kernel has done all of it once, and an emulated processor
-// has translated it. Nothing is released: no command runs, and everything of the rehearsal goes with its process.
+// prepare gets a machine that waits for its cell ready: it mounts the drives, and rehearses, so that the kernel and this program have done
+// everything once, and an emulated processor has translated it.
 func (m *machine) prepare(c guest.Config) error {
 	begin := time.Now()
 	if err := settle(c); err != nil {
@@ -30,63 +29,53 @@ func (m *machine) prepare(c guest.Config) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(rehearsal{c, places})
-	if err != nil {
-		return err
+	if err := m.rehearse(c, places); err != nil {
+		return fmt.Errorf("rehearsing: %w", err)
 	}
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Args = []string{"/init"}
-	cmd.Stdin = bytes.NewReader(text)
-	var said bytes.Buffer
-	cmd.Stderr = &said
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("rehearsing: %w: %s", err, guest.Clean(said.String(), 1000))
-	}
+	runtime.GC() // what is left of it is not swept while a cell is built
 	return m.say(guest.TypePrepared, guest.Prepared{Took: float64(time.Since(begin).Microseconds()) / 1000})
 }
 
-// A rehearsal is what its process is told.
-type rehearsal struct {
-	Config guest.Config
-	Places []string
-}
-
-// rehearsed is the life of that process.
-func rehearsed() {
-	if err := rehearse(); err != nil {
-		fmt.Fprint(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(0)
-}
-
-func rehearse() error {
-	var r rehearsal
-	text, err := io.ReadAll(os.Stdin)
-	if err == nil {
-		err = json.Unmarshal(text, &r)
-	}
+// rehearse makes the file tree in a mount namespace that a thread has for itself, builds and measures a cell there, and ends it. The command
+// of the rehearsed plan does not exist: to release it is to try it, and nothing runs. The namespace and everything in it goes with the
+// thread and the cell.
+func (m *machine) rehearse(c guest.Config, places []string) error {
+	p := c.Plan.Unpack()
+	s, err := pipes(c, p)
 	if err != nil {
 		return err
 	}
-	if err := tree(r.Config, r.Places); err != nil {
-		return err
-	}
-	p := r.Config.Plan.Unpack()
-	s, err := pipes(r.Config, p)
-	if err != nil {
-		return err
-	}
-	built, err := build(r.Config, p, s.cell, nil)
+	defer s.close()
+	built, err := onThread(func() (cell.Cell, error) {
+		if err := sysabi.OwnMounts(); err != nil {
+			return nil, fmt.Errorf("making a mount namespace: %w", err)
+		}
+		if err := tree(c, places); err != nil {
+			return nil, err
+		}
+		readAhead()
+		return buildAs(c, p, s.cell, nil)
+	})
 	s.closeInner()
 	if err != nil {
 		return err
 	}
 	defer built.Destroy()
 	b, err := built.Measure(context.Background())
-	readAhead()
-	return errors.Join(err, b.Err())
+	if err == nil {
+		err = b.Err()
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := json.Marshal(ready(b, m.took)); err != nil {
+		return err
+	}
+	var start *cell.StartError
+	if err := built.Release(context.Background()); !errors.As(err, &start) || !errors.Is(start.Err, sysabi.ENOENT) {
+		return fmt.Errorf("trying the command that does not exist: %v", err)
+	}
+	return nil
 }
 
 // readAhead puts into the kernel's cache what nearly every command of the system needs first: the shell, the loader and the C library. They
