@@ -98,15 +98,16 @@ echo one >file && git add file && git commit -q -m first && git log --format=%s 
 // A machine reaches what was granted by name, through the same gate as every other cell, and nothing else. It has no network card.
 func TestNetworkOfMachine(t *testing.T) {
 	s := newSite(t)
+	s.badNames()
 	a := s.newAPI()
 	needs(t, "curl", "python3", "git")
 	onMachines(t, func(t *testing.T, b *bench) {
-		flags := append(s.grant("a.test:"+s.http+"/http", "a.test:"+s.tls+"/https", "echo.test:"+s.echo, "echo.test:"+s.udp+"/udp", "b.test:1"), s.variables()...)
+		flags := append(s.attackable("echo.test:"+s.udp+"/udp"), s.variables()...)
 		flags = append(flags, "--inject", "API_KEY=a.test:"+a.port, "--env", "API="+a.port)
 		b.env = append(b.env, "API_KEY="+injectedValue, "CELLOS_CA_BUNDLE="+s.ca)
 		script := `ls /sys/class/net 2>/dev/null; cut -d: -f1 -s /proc/net/dev | tr -d ' ' | sort | tr '\n' ' '
 curl -s http://a.test:$HTTP/; curl -s -d 12345 --cacert $CA https://a.test:$TLS/; curl -s http://a.test:$HTTP/big | wc -c
-curl -s -m 60 http://b.test:$HTTP/ || echo refused $?
+curl -s -m 60 https://b.test:$TLS/ || echo refused $?
 curl -s -m 60 http://127.0.0.1:$HTTP/ || echo refused $?
 git -c http.sslCAInfo=$CA clone -q https://a.test:$TLS/repo.git x && cat x/file
 curl -sS https://a.test:$API/machine; env | grep -c API_KEY=cellos-placeholder-
@@ -120,17 +121,70 @@ while True:
   n+=len(b)
 print(n)
 s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.settimeout(60); s.connect(('echo.test',int(os.environ['UDP'])))
-for n in (1,1400,9000): s.send(b'x'*n); print(len(s.recv(65535)))"`
+for n in (1,1400,9000): s.send(b'x'*n); print(len(s.recv(65535)))"
+echo ATTACKS; exec /usr/bin/python3 attacks.py`
+		b.attacks()
 		r, events := b.gated(append(flags, "--time=10m"), "sh", "-c", script)
+		out, attacks, _ := strings.Cut(r.ok(t), "ATTACKS\n")
 		want := "eth0 lo GET a.test 0\nPOST a.test 5\n20971520\nrefused 7\nrefused 7\ncontent\nGET /machine 0 <Bearer ************************>\n1\nb'hello\\n'\n200000\n1\n1400\n9000\n"
-		if out := r.ok(t); out != want {
+		if out != want {
 			t.Errorf("printed %q, want %q\n%s", out, want, r.err)
 		}
 		if use(t, events)["peakConnections"] == 0.0 || !reasons(events)["allow nft_egress_rule_match"] {
 			t.Errorf("no decision was written: %v", reasons(events))
 		}
+		attacked(t, attacks, events)
 	})
 	s.onlyGranted()
+}
+
+// attacks writes the scripts of TestNetworkAttacks into the working directory.
+func (b *bench) attacks() {
+	b.t.Helper()
+	scripts := map[string]string{}
+	for _, c := range networkAttacks {
+		scripts[c.name] = c.script
+	}
+	text, err := json.Marshal(scripts)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.write("attacks.json", string(text), 0o644)
+	b.write("attacks.py", attackAll, 0o644)
+}
+
+// attackAll runs them, all in one process.
+const attackAll = attackHelp + `
+import json
+rate=('many names','questions over many connections') # last: they use up the questions there are
+for name,script in sorted(json.load(open('attacks.json')).items(),key=lambda x:x[0] in rate):
+    print('ATTACK',name,flush=True)
+    try: exec(compile(script,name,'exec'),globals())
+    except Exception as e: print(repr(e))
+    time.sleep(0.2) # so many questions a second
+`
+
+// attacked compares what they printed, and the events.
+func attacked(t *testing.T, out string, events []event) {
+	t.Helper()
+	said := map[string]string{}
+	name := ""
+	for line := range strings.Lines(out) {
+		if n, ok := strings.CutPrefix(line, "ATTACK "); ok {
+			name = strings.TrimSpace(n)
+			continue
+		}
+		said[name] += line
+	}
+	got := reasons(events)
+	for _, c := range networkAttacks {
+		if said[c.name] != c.out {
+			t.Errorf("%s: printed %q, want %q", c.name, said[c.name], c.out)
+		}
+		if !got[c.event] {
+			t.Errorf("%s: no event says %q", c.name, c.event)
+		}
+	}
 }
 
 // What a manifest pins is compared before anything starts, and the opening event has it; what is not pinned so is refused, and nothing ran.
