@@ -230,8 +230,8 @@ func (d *device) ARPHardwareType() header.ARPHardwareType { return header.ARPHar
 func (d *device) AddHeader(*stack.PacketBuffer)           {}
 func (d *device) ParseHeader(*stack.PacketBuffer) bool    { return true }
 
-// Capabilities implements stack.LinkEndpoint. Checksums are computed and checked, except where the cell's kernel is the other end: a guest
-// may write what it likes.
+// Capabilities implements stack.LinkEndpoint. Checksums are computed and checked, except where the cell's kernel says for each packet whether it
+// made one.
 func (d *device) Capabilities() stack.LinkEndpointCapabilities { return d.capabilities }
 
 // Attach implements stack.LinkEndpoint.
