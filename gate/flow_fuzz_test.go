@@ -104,6 +104,7 @@ func (c closable) CloseWrite() error { return c.Close() }
 func serverName(b []byte) (name string, ok bool) {
 	ours, theirs := net.Pipe()
 	go func() { ours.Write(b); ours.Close() }()
+	go io.Copy(io.Discard, ours) // the alert
 	defer theirs.Close()
 	tls.Server(theirs, &tls.Config{GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
 		name, ok = strings.ToLower(strings.TrimSuffix(h.ServerName, ".")), true
