@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"cellos.io/cellos/cell"
@@ -113,10 +114,11 @@ func TakeOver(p *plan.Plan, h Handover) (cell.Cell, error) {
 		proc: &foreign{pid: h.PID, file: h.PidFD}}, nil
 }
 
-// A foreign child is one of another process: it can be waited for and killed, but not reaped.
+// A foreign child is one of another process: it can be waited for and killed, but not reaped. Its methods may be called concurrently.
 type foreign struct {
 	pid  int
-	file *os.File // the pidfd
+	file *os.File     // the pidfd
+	used sync.RWMutex // for reading while the descriptor is in use: Close waits
 }
 
 func (f *foreign) Pid() int        { return f.pid }
@@ -124,6 +126,8 @@ func (f *foreign) PidFD() int      { return int(f.file.Fd()) }
 func (f *foreign) Executed() error { return nil }
 
 func (f *foreign) Kill() error {
+	f.used.RLock()
+	defer f.used.RUnlock()
 	if err := sysabi.PidfdKill(f.PidFD(), sysabi.SIGKILL); err != nil && !errors.Is(err, sysabi.ESRCH) {
 		return fmt.Errorf("killing process %d: %w", f.pid, err)
 	}
@@ -132,10 +136,17 @@ func (f *foreign) Kill() error {
 
 // Wait returns when the process has ended. How, only its parent is told.
 func (f *foreign) Wait() (spawn.Status, error) {
+	f.used.RLock()
+	defer f.used.RUnlock()
 	if err := sysabi.PidfdWait(f.PidFD()); err != nil {
 		return spawn.Status{}, fmt.Errorf("waiting for process %d: %w", f.pid, err)
 	}
 	return spawn.Status{Signal: sysabi.SIGKILL}, nil // what a cell's PID 1 that does not say its end met
 }
 
-func (f *foreign) Close() error { return f.file.Close() }
+// Close must not be called before Kill: it waits for everybody who waits.
+func (f *foreign) Close() error {
+	f.used.Lock()
+	defer f.used.Unlock()
+	return f.file.Close()
+}
