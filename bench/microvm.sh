@@ -1,7 +1,7 @@
 #!/bin/sh
 # A command in a virtual machine, from start to end, against the same QEMU with the same kernel and an initial file system whose first
-# process only restarts the machine; a start from a pool against one of the process backend; the phases of a start, and what images cost. Needs hyperfine, gcc, qemu-system-x86 and a kernel in
-# /boot (linux-image-cloud-amd64). The processor is emulated unless KVM works.
+# process only restarts the machine; a start from a pool against one of the process backend; the phases of a start, and what images cost.
+# Needs hyperfine, gcc, qemu-system-x86 and a kernel in /boot (linux-image-cloud-amd64). The processor is emulated unless KVM works.
 set -eu
 cd "$(dirname "$0")/.."
 runs=${RUNS:-10}
@@ -31,7 +31,7 @@ def entry(name, mode, data):
 open(d + "/initrd", "wb").write(entry("init", 0o100755, open(d + "/init", "rb").read()) + entry("TRAILER!!!", 0, b""))
 EOF
 bare="qemu-system-x86_64 -machine q35,usb=off,smbus=off,sata=off,vmport=off,i8042=off,hpet=off,graphics=off -accel tcg,thread=multi -cpu max -smp 1 -m 576M -nodefaults -no-user-config -display none -no-reboot -kernel $kernel -initrd $dir/initrd -serial file:/dev/null"
-line="console=ttyS0 quiet panic=-1 reboot=t ipv6.disable=1 random.trust_cpu=on"
+line="console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on"
 
 mkdir "$dir/state" "$dir/work"
 cd "$dir/work"

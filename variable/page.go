@@ -77,7 +77,7 @@ func (r Row) KindWords() string {
 func (r Row) HelpWords() string {
 	switch r.Use {
 	case NotYet:
-		return r.Help + " (not there yet: a run with it is refused)"
+		return r.Help + " (not supported: a run with it is refused)"
 	case Nothing:
 		return r.Help + " (changes nothing)"
 	}
