@@ -151,10 +151,17 @@ func Pool(args []string, env cli.Environment, ui *cli.Console) error {
 	case verb == "stop":
 		return nil
 	}
-	_, err = fmt.Fprintf(env.Out, "%d of %d machines are ready (%s), %d boots; %d were given away\n%s, %d MiB, %d processors, scratch space of %d MiB, kernel %s\npool of process %d\n",
-		s.Ready, s.Size, strings.Join(s.Ages, ", "), s.Booting, s.Given, s.Monitor, s.Memory>>20, s.CPUs, s.Scratch>>20, s.Kernel, s.PID)
+	ages, kernel := "", s.Kernel
+	if len(s.Ages) > 0 {
+		ages = ", since " + strings.Join(s.Ages, " and ")
+	}
+	if kernel == "" {
+		kernel = "not looked at yet"
+	}
+	_, err = fmt.Fprintf(env.Out, "ready       %d of %d%s\nboot now    %d\ngiven away  %d\nmachines    %s, %d MiB, processors: %d, scratch space: %d MiB\nkernel      %s\nprocess     %d\n",
+		s.Ready, s.Size, ages, s.Booting, s.Given, s.Monitor, s.Memory>>20, s.CPUs, s.Scratch>>20, kernel, s.PID)
 	if err == nil && s.Failed != "" {
-		_, err = fmt.Fprintf(env.Out, "the last boot failed: %s\n", cli.OneLine(s.Failed))
+		_, err = fmt.Fprintf(env.Out, "failed      the last boot: %s\n", cli.OneLine(s.Failed))
 	}
 	return err
 }
