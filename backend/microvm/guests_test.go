@@ -38,7 +38,7 @@ var fakes = map[string]func(*liar){
 	"says nothing at all":        func(*liar) { forever() },
 	"ends before it says a word": func(*liar) { fmt.Fprintln(os.Stderr, "no such machine"); os.Exit(1) },
 	"is another kernel": func(l *liar) {
-		l.json(guest.TypeHello, `{"protocol":4,"arch":"s390x","kernel":"1.0","landlock":0,"uptime":1,"proc":[]}`)
+		l.json(guest.TypeHello, fmt.Sprintf(`{"protocol":%d,"arch":"s390x","kernel":"1.0","landlock":0,"uptime":1,"proc":[]}`, guest.Protocol))
 		forever()
 	},
 	"speaks another protocol":     func(l *liar) { l.json(guest.TypeHello, `{"protocol":1}`); forever() },
