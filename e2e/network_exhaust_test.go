@@ -31,9 +31,9 @@ asked=[dns(q('x%d.evil.test'%i)) for i in range(300)]
 print(set(asked), lives())
 us=[]
 for i in range(200):
-    u=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); u.settimeout(60); u.connect((at['echo.test'],port('UDP'))); us.append(u)
+    u=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); u.settimeout(2); u.connect((at['echo.test'],port('UDP'))); us.append(u)
     try: u.send(b'x'*9000); u.recv(9000)
-    except ConnectionRefusedError: pass
+    except (ConnectionRefusedError,TimeoutError): pass # refused, or lost, as datagrams may be
 print(lives(),flush=True)
 input()
 for s in many+us: s.close()
@@ -67,7 +67,9 @@ func TestNetworkExhaustion(t *testing.T) {
 		lines := bufio.NewScanner(out)
 		for _, want := range []string{"True 50 True", "{(5, 0)} True", "True"} {
 			if !lines.Scan() || lines.Text() != want {
-				t.Errorf("printed %q, want %q\n%s", lines.Text(), want, said.String())
+				cmd.Process.Kill()
+				cmd.Wait()
+				t.Fatalf("printed %q, want %q\n%s", lines.Text(), want, said.String())
 			}
 		}
 		if os.Getenv("CELLOS_TEST_RACE") == "" && !b.closedTUN {
@@ -77,7 +79,7 @@ func TestNetworkExhaustion(t *testing.T) {
 		}
 		io.WriteString(in, "\n")
 		if !lines.Scan() || lines.Text() != "True connected" {
-			t.Errorf("printed %q when there was room again\n%s", lines.Text(), said.String())
+			t.Errorf("printed %q when there was room again", lines.Text())
 		}
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("%v\n%s", err, said.String())
