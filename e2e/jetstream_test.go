@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -19,19 +18,7 @@ func TestJetStream(t *testing.T) {
 		s.Stream("EVENTS", "cellos.>")
 		b.portable("NATS_URL="+s.URL(), "CELLOS_RUN_ID=r-7", "CELLOS_EVENTS_SUBJECT_TEMPLATE=cellos.{tenantId}.{spec_id}.{run_id}")
 		cmd := b.command("supervise", b.documented("echo up; cat >/dev/null"))
-		in, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var messages bytes.Buffer
-		cmd.Stderr = &messages
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
+		in, out, messages := begun(t, cmd)
 		if _, err := io.ReadFull(out, make([]byte, 3)); err != nil {
 			t.Fatalf("%v: %s", err, messages.String())
 		}

@@ -51,19 +51,7 @@ func TestNetworkExhaustion(t *testing.T) {
 		file := filepath.Join(filepath.Dir(b.dir), "events.jsonl")
 		args := append([]string{"run", "--quiet", "--events", file}, s.grant("a.test:"+s.http+"/http", "echo.test:"+s.echo, "echo.test:"+s.udp+"/udp")...)
 		cmd := b.command(append(append(args, s.variables()...), "--", "/usr/bin/python3", "-c", exhausting)...)
-		in, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var said strings.Builder
-		cmd.Stderr = &said
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
+		in, out, said := begun(t, cmd)
 		lines := bufio.NewScanner(out)
 		for _, want := range []string{"True 50 True", "{(5, 0)} True", "True"} {
 			if !lines.Scan() || lines.Text() != want {

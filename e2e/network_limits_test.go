@@ -208,19 +208,7 @@ s=socket.socket(); s.settimeout(1)
 try: s.connect((to,port('ECHO'))); print('connected')
 except TimeoutError: print('nothing')
 `)...)
-		in, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var said strings.Builder
-		cmd.Stderr = &said
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
+		in, out, said := begun(t, cmd)
 		if _, err := out.Read(make([]byte, 3)); err != nil {
 			t.Fatal(err)
 		}

@@ -140,3 +140,21 @@ func below(pid int) (list []int) {
 	}
 	return list
 }
+
+// begun starts a command whose input and output are the test's. What it says on standard error is to be read when it has ended.
+func begun(t *testing.T, cmd *exec.Cmd) (in io.WriteCloser, out io.Reader, said *strings.Builder) {
+	t.Helper()
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err = cmd.StdoutPipe(); err != nil {
+		t.Fatal(err)
+	}
+	said = &strings.Builder{}
+	cmd.Stderr = said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return in, out, said
+}

@@ -112,11 +112,8 @@ func (d *device) read(head, b []byte) (n int, err error) {
 	}
 	both := [][]byte{head, b}
 	if cerr := d.conn.Read(func(fd uintptr) bool {
-		for {
-			if n, err = sysabi.Readv(int(fd), both); err != syscall.EINTR {
-				return err != syscall.EAGAIN
-			}
-		}
+		n, err = sysabi.Readv(int(fd), both)
+		return err != syscall.EAGAIN
 	}); cerr != nil {
 		return 0, cerr
 	}
@@ -210,11 +207,8 @@ func (d *device) write(pkt *stack.PacketBuffer) error {
 	var err error
 	all := append([][]byte{b}, slices...)
 	if cerr := d.conn.Write(func(fd uintptr) bool {
-		for {
-			if _, err = sysabi.Writev(int(fd), all); err != syscall.EINTR {
-				return err != syscall.EAGAIN
-			}
-		}
+		_, err = sysabi.Writev(int(fd), all)
+		return err != syscall.EAGAIN
 	}); cerr != nil {
 		return cerr
 	}

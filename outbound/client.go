@@ -64,9 +64,9 @@ func sameOrigin(next *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// Roots reads the file of CELLOS_CA_BUNDLE: PEM certificates that are trusted besides the system's.
+// Roots are the certificates of the file of CELLOS_CA_BUNDLE, and the system's.
 func Roots(file string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(file)
+	_, list, err := Bundle(file)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,17 @@ func Roots(file string) (*x509.CertPool, error) {
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
-	n := 0
+	for _, cert := range list {
+		pool.AddCert(cert)
+	}
+	return pool, nil
+}
+
+// Bundle reads the file of CELLOS_CA_BUNDLE: PEM certificates that are trusted besides the system's. There is one at least.
+func Bundle(file string) (text []byte, list []*x509.Certificate, err error) {
+	if text, err = os.ReadFile(file); err != nil {
+		return nil, nil, err
+	}
 	for rest := text; ; {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
@@ -85,15 +95,14 @@ func Roots(file string) (*x509.CertPool, error) {
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("%s: certificate %d: %w", file, n+1, err)
+			return nil, nil, fmt.Errorf("%s: certificate %d: %w", file, len(list)+1, err)
 		}
-		pool.AddCert(cert)
-		n++
+		list = append(list, cert)
 	}
-	if n == 0 {
-		return nil, fmt.Errorf("%s: it has no certificate in PEM", file)
+	if len(list) == 0 {
+		return nil, nil, fmt.Errorf("%s: it has no certificate in PEM", file)
 	}
-	return pool, nil
+	return text, list, nil
 }
 
 // ErrTooLong is the error of an answer that is longer than its reader takes.

@@ -99,8 +99,8 @@ func (s supervised) backend(phase func(string)) microvm.Backend {
 	return b
 }
 
-// start starts it, waits for its first line or its end, and returns how long that took.
-func (s supervised) start(t *testing.T) (*exec.Cmd, time.Duration) {
+// command is this test program with a word for what it is to be, and what it says.
+func (s supervised) command(t *testing.T, word string) (cmd *exec.Cmd, said *bytes.Buffer) {
 	t.Helper()
 	text, err := json.Marshal(s)
 	if err != nil {
@@ -110,9 +110,15 @@ func (s supervised) start(t *testing.T) (*exec.Cmd, time.Duration) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(exe, supervisorWord, string(text))
-	var said bytes.Buffer
-	cmd.Stderr = &said
+	cmd, said = exec.Command(exe, word, string(text)), &bytes.Buffer{}
+	cmd.Stderr = said
+	return cmd, said
+}
+
+// start starts it, waits for its first line or its end, and returns how long that took.
+func (s supervised) start(t *testing.T) (*exec.Cmd, time.Duration) {
+	t.Helper()
+	cmd, said := s.command(t, supervisorWord)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@
 package microvm_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -215,17 +214,7 @@ func bePool(text string) {
 // startPool starts one as a process.
 func (s supervised) startPool(t *testing.T) *exec.Cmd {
 	t.Helper()
-	text, err := json.Marshal(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(exe, poolWord, string(text))
-	var said bytes.Buffer
-	cmd.Stderr = &said
+	cmd, said := s.command(t, poolWord)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"os"
 	"slices"
 
 	"cellos.io/cellos/authority"
@@ -12,6 +11,7 @@ import (
 	"cellos.io/cellos/cmd/cellos/internal/cli"
 	"cellos.io/cellos/evidence"
 	"cellos.io/cellos/gate/wire"
+	"cellos.io/cellos/outbound"
 	"cellos.io/cellos/variable"
 )
 
@@ -40,11 +40,8 @@ func vouchers(c *wire.Config, auth *authority.Authority, env cli.Environment) er
 	if !set {
 		return nil
 	}
-	if _, err := roots(env); err != nil { // says what is wrong with it
-		return err
-	}
 	var err error
-	if c.Roots, err = os.ReadFile(file); err != nil {
+	if c.Roots, _, err = outbound.Bundle(file); err != nil {
 		return variable.Errorf(variable.CABundle, "%v", err)
 	}
 	return nil
