@@ -129,6 +129,10 @@ func newCell(t *testing.T, frames bool, dial func(context.Context, string, netip
 			t.Fatal(err)
 		}
 	}
+	// As newStack does, and for its reasons.
+	recovery, longest := tcpip.TCPRecovery(0), tcpip.TCPMaxRTOOption(time.Second)
+	must(c.SetTransportProtocolOption(tcp.ProtocolNumber, &recovery))
+	must(c.SetTransportProtocolOption(tcp.ProtocolNumber, &longest))
 	must(c.CreateNIC(nic, ep))
 	must(c.AddProtocolAddress(nic, tcpip.ProtocolAddress{Protocol: header.IPv4ProtocolNumber, AddressWithPrefix: tcpip.AddressWithPrefix{Address: toStack(cellAddr), PrefixLen: 30}}, stack.AddressProperties{}))
 	must(c.AddProtocolAddress(nic, tcpip.ProtocolAddress{Protocol: header.IPv6ProtocolNumber, AddressWithPrefix: tcpip.AddressWithPrefix{Address: toStack(cellAddr6), PrefixLen: 128}}, stack.AddressProperties{}))
@@ -184,40 +188,6 @@ func newCell(t *testing.T, frames bool, dial func(context.Context, string, netip
 		c.Destroy()
 	})
 	return c
-}
-
-func (c *cell) lost() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.lose()
-}
-
-// send gives the gate a packet, unless it is lost, or the next one goes first.
-func (c *cell) send(b []byte) {
-	if c.seen != nil {
-		c.seen(b)
-	}
-	if c.lost() {
-		return
-	}
-	if c.keep != nil {
-		select {
-		case c.keep <- append([]byte(nil), b...):
-			return
-		case late := <-c.keep:
-			c.link.Write(b)
-			b = late
-		}
-	}
-	c.link.Write(b)
-}
-
-// disturb has every nth packet lost, in both directions, and others come out of order.
-func (c *cell) disturb(nth int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n := 0
-	c.lose = func() bool { n++; return n%nth == 0 }
 }
 
 // at is the address that stands for a name.

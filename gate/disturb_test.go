@@ -22,31 +22,6 @@ import (
 
 var echo = authority.Rule{Host: "echo.example", Port: 7}
 
-// A link that loses packets and swaps them, both ways, is slower and no worse.
-func TestLossAndReorder(t *testing.T) {
-	c := newCell(t, false, echoServer(t), echo)
-	c.keep = make(chan []byte, 1)
-	c.disturb(23)
-	conn, err := c.dial(t, "echo.example", 7)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(patience))
-	sent := make([]byte, 200<<10)
-	for i := range sent {
-		sent[i] = byte(i * 7)
-	}
-	go conn.Write(sent)
-	got := make([]byte, len(sent))
-	if n, err := io.ReadFull(conn, got); err != nil || !bytes.Equal(got, sent) {
-		t.Errorf("%d of %d bytes came back: %v", n, len(sent), err)
-	}
-	if got := c.rec.flows(true); len(got) != 1 {
-		t.Errorf("one connection was decided on %d times", len(got))
-	}
-}
-
 // What upstream does to a connection is what the cell sees, and the event says it.
 func TestUpstreams(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -85,7 +85,10 @@ func newStack() (*stack.Stack, error) {
 	wait := tcpip.TCPTimeWaitTimeoutOption(time.Millisecond)
 	// What is closed here is over for both sides: it need not wait for a cell that does not close its own.
 	linger := tcpip.TCPLingerTimeoutOption(100 * time.Millisecond)
-	for _, o := range []tcpip.SettableTransportProtocolOption{&sack, &moderate, &rcv, &snd, &wait, &linger} {
+	// Without RACK: after a tail loss probe (RFC 8985 section 7) this stack may not arm the retransmission timer, and then a probe that is
+	// lost as well is never sent again. The timer doubles only so far: the other end is a process away, and waits as long as the sweep does.
+	recovery, longest, retries := tcpip.TCPRecovery(0), tcpip.TCPMaxRTOOption(time.Second), tcpip.TCPMaxRetriesOption(idleTime/time.Second)
+	for _, o := range []tcpip.SettableTransportProtocolOption{&sack, &moderate, &rcv, &snd, &wait, &linger, &recovery, &longest, &retries} {
 		if err := check("setting up TCP", s.SetTransportProtocolOption(tcp.ProtocolNumber, o)); err != nil {
 			return nil, err
 		}
