@@ -34,17 +34,21 @@ func TestPoolOfMachines(t *testing.T) {
 			}
 		})
 		var status struct{ Ready, Given int }
-		for deadline := time.Now().Add(4 * time.Minute); status.Ready < 2; time.Sleep(50 * time.Millisecond) {
-			r := b.cellos("pool", "status", "--json")
-			if r.code == 0 {
-				if err := json.Unmarshal([]byte(r.out), &status); err != nil {
-					t.Fatal(err)
+		ready := func(n int) {
+			t.Helper()
+			for deadline := time.Now().Add(4 * time.Minute); status.Ready < n; time.Sleep(50 * time.Millisecond) {
+				r := b.cellos("pool", "status", "--json")
+				if r.code == 0 {
+					if err := json.Unmarshal([]byte(r.out), &status); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("the pool has %s%s", r.out, r.err)
 				}
 			}
-			if time.Now().After(deadline) {
-				t.Fatalf("the pool has %s%s", r.out, r.err)
-			}
 		}
+		ready(2)
 		b.cell([]string{"--pool", "--memory", "100MiB", "--scratch", "64MiB"}, "true").fails(t, 125, "memory of MiB", "--memory")
 
 		b.env = append(b.env, "TOKEN=top-secret")
@@ -70,6 +74,26 @@ func TestPoolOfMachines(t *testing.T) {
 		}
 		b.cellos("verify", "last").ok(t)
 
+		// An image, a granted folder and the working directory get their places on a disk that has the system's files for the rehearsal.
+		ref, digest := b.layoutOf(smallImage(t))
+		note := filepath.Dir(b.write("work/note", "of the host\n", 0o644))
+		r, events = b.gated([]string{"--pool", "--scratch", "64MiB", "--image", ref + "@" + digest, "--workdir", note + ":overlay", "--read", filepath.Dir(b.write("one/x", "granted\n", 0o644)) + ":/one"},
+			"sh", "-c", "hello; cat /one/x /etc/own.conf note; id -un; cat /usr/bin/env; echo >made")
+		if r.code != 0 || r.out != "hello, world\ngranted\nof the image\nof the host\ncell\n" || strings.Count(r.err, "No such file") != 1 {
+			t.Errorf("in an image: status %d, %q, %s", r.code, r.out, r.err)
+		}
+		starts = ""
+		for _, e := range events {
+			if text, _ := json.Marshal(e.Data); strings.HasSuffix(e.Type, ".boundary") && strings.Contains(string(text), digest) {
+				starts, _ = e.Data["start"].(string)
+			}
+		}
+		if starts != "pooled" {
+			t.Errorf("the boundary of the cell in an image says that it started %q", starts)
+		}
+		status.Ready = 0
+		ready(1)
+
 		out := filepath.Join(filepath.Dir(b.dir), "out")
 		b.env = append(b.env, "CELLOS_EXPORT_DIR="+out, "CELLOS_MICROVM_POOL=require")
 		argv, _ := json.Marshal([]string{"/bin/sh", "-c", "printf hello >f"})
@@ -80,7 +104,7 @@ func TestPoolOfMachines(t *testing.T) {
 			t.Errorf("exported %q, %v", got, err)
 		}
 		r = b.cellos("pool", "status", "--json")
-		if err := json.Unmarshal([]byte(r.ok(t)), &status); err != nil || status.Given != 2 {
+		if err := json.Unmarshal([]byte(r.ok(t)), &status); err != nil || status.Given != 3 {
 			t.Errorf("the pool gave away %s", r.out)
 		}
 		b.cellos("pool", "stop").ok(t)
@@ -95,4 +119,22 @@ func TestPoolOfMachines(t *testing.T) {
 	s.onlyGranted()
 	b := newBench(t, users()[0])
 	b.cell([]string{"--backend", "process", "--pool"}, "true").fails(t, 2, "only virtual machines")
+}
+
+// Firecracker's machines do not wait: a pool of them, and a run that wants one of a pool, are refused before anything is made or started.
+func TestPoolOfFirecracker(t *testing.T) {
+	each(t, func(t *testing.T, u user) {
+		u.backend = "microvm"
+		b := newBench(t, u)
+		images := filepath.Join(b.dir, "images")
+		started := b.write("started", "#!/bin/sh\ntouch \"$0.mark\"\n", 0o755)
+		b.env = append(b.env, "CELLOS_IMAGES="+images, "CELLOS_FIRECRACKER_BINARY="+started)
+		b.cellos("pool", "start").fails(t, 125, "machines of firecracker cannot wait", "vhost-user", "CELLOS_MICROVM_VMM=qemu")
+		b.cell([]string{"--pool"}, "true").fails(t, 125, "machines of firecracker cannot wait", "CELLOS_MICROVM_VMM=qemu")
+		for _, p := range []string{images, started + ".mark", filepath.Join(b.state, "pool")} {
+			if _, err := os.Lstat(p); !os.IsNotExist(err) {
+				t.Errorf("there is %s: %v", p, err)
+			}
+		}
+	})
 }

@@ -4,6 +4,7 @@ package microvm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -49,8 +50,19 @@ type PoolStatus struct {
 	Failed  string   `json:"failed,omitempty"`
 }
 
+// CanWait reports why machines of a monitor cannot wait for their cell.
+func CanWait(m Monitor) error {
+	if m.Command(Machine{}).VhostUser {
+		return errors.New("machines of " + m.Name() + " cannot wait for their cell: what serves their disk, a vhost-user device, cannot be handed over to another process")
+	}
+	return nil
+}
+
 // Serve keeps the pool full and gives machines away until the context ends, or somebody asks it to stop. Then the machines that wait end.
 func (p *Pool) Serve(ctx context.Context, l *net.UnixListener) error {
+	if err := CanWait(p.Backend.Monitor); err != nil {
+		return err
+	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	p.wake = make(chan struct{}, 1)

@@ -171,8 +171,27 @@ func WithoutManifest(vars variable.Env) (bool, error) {
 	return one, nil
 }
 
-// monitor chooses the monitor: Firecracker where it is named, else QEMU, which can also do without KVM.
+// monitor is the monitor that was chosen, if it can make machines here.
 func monitor(vars variable.Env, strict bool) (microvm.Monitor, error) {
+	m, err := chosenMonitor(vars, strict)
+	f, ok := m.(microvm.Firecracker)
+	if err != nil || !ok {
+		return m, err
+	}
+	if err := microvm.CheckKVM(); err != nil {
+		return nil, cli.NewMistake("virtual machines: Firecracker needs KVM: "+err.Error(), "let your user open the device (on most systems by its group, kvm), or "+insteadOfFirecracker)
+	}
+	if f.Program, err = filepath.EvalSymlinks(f.Program); err != nil {
+		return nil, cli.NewMistake("virtual machines: "+err.Error(), "")
+	}
+	f.NoSeccomp, err = vars.One(variable.FirecrackerNoSeccomp)
+	return f, err
+}
+
+const insteadOfFirecracker = "use QEMU: " + string(variable.MicroVMVMM) + "=qemu"
+
+// chosenMonitor is Firecracker where it is named, else QEMU, which can also do without KVM.
+func chosenMonitor(vars variable.Env, strict bool) (microvm.Monitor, error) {
 	word, err := vars.Word(variable.MicroVMVMM)
 	if err != nil {
 		return nil, err
@@ -184,21 +203,12 @@ func monitor(vars variable.Env, strict bool) (microvm.Monitor, error) {
 	if word == "qemu" || word == "" && !strict && binary == "" {
 		return qemu()
 	}
-	const instead = "use QEMU: " + string(variable.MicroVMVMM) + "=qemu"
 	if binary == "" {
 		if binary, err = exec.LookPath("firecracker"); err != nil {
-			return nil, cli.NewMistake("virtual machines: there is no firecracker in PATH", "name one with "+string(variable.FirecrackerBinary)+", or "+instead)
+			return nil, cli.NewMistake("virtual machines: there is no firecracker in PATH", "name one with "+string(variable.FirecrackerBinary)+", or "+insteadOfFirecracker)
 		}
 	}
-	if err := microvm.CheckKVM(); err != nil {
-		return nil, cli.NewMistake("virtual machines: Firecracker needs KVM: "+err.Error(), "let your user open the device (on most systems by its group, kvm), or "+instead)
-	}
-	if binary, err = filepath.EvalSymlinks(binary); err != nil {
-		return nil, cli.NewMistake("virtual machines: "+err.Error(), "")
-	}
-	m := microvm.Firecracker{Program: binary, Arch: runtime.GOARCH}
-	m.NoSeccomp, err = vars.One(variable.FirecrackerNoSeccomp)
-	return m, err
+	return microvm.Firecracker{Program: binary, Arch: runtime.GOARCH}, nil
 }
 
 // qemu finds QEMU for the architecture of this machine.

@@ -69,6 +69,11 @@ func pooled(flag string, env cli.Environment, strict bool) (Chosen, error) {
 			return Chosen{}, err
 		}
 	}
+	if flag == PoolRequire {
+		if err := canWait(env, strict); err != nil {
+			return Chosen{}, err
+		}
+	}
 	to, err := machines(env, strict)
 	if err != nil || flag == "" {
 		return to, err
@@ -84,6 +89,18 @@ func pooled(flag string, env cli.Environment, strict bool) (Chosen, error) {
 		return b
 	}
 	return to, nil
+}
+
+// canWait refuses a pool of machines that cannot be handed over, before anything is made or run for them.
+func canWait(env cli.Environment, strict bool) error {
+	m, err := chosenMonitor(env.Vars, strict)
+	if err != nil {
+		return err
+	}
+	if err := microvm.CanWait(m); err != nil {
+		return cli.NewMistake("a pool: "+err.Error(), insteadOfFirecracker)
+	}
+	return nil
 }
 
 // Pool is the command pool.
@@ -168,6 +185,9 @@ func Pool(args []string, env cli.Environment, ui *cli.Console) error {
 
 // startPool is the life of a pool.
 func startPool(dir string, size int, limits document.Limits, image string, env cli.Environment, ui *cli.Console) error {
+	if err := canWait(env, false); err != nil {
+		return cli.Refusal(err)
+	}
 	to, err := machines(env, false)
 	if err != nil {
 		return cli.Refusal(err)
