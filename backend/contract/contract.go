@@ -31,6 +31,10 @@ type Subject struct {
 	Refuses map[string]string
 	// Lacks are the cases that the backend fails although its plan takes the document, with the reason. docs/backends.md lists each.
 	Lacks map[string]string
+	// Only are the cases that are tried; none: all are.
+	Only []string
+	// Ready waits until a cell of a plan can be built without waiting for anything, such as a machine; nil: it always can.
+	Ready func(*plan.Plan)
 	// Slow is a backend whose cells take seconds: cases that only start commands run beside each other, and of what is tried with several
 	// values the first and the last are.
 	Slow bool
@@ -69,6 +73,9 @@ func Test(t *testing.T, s Subject) {
 		alone := &list[0] == &lives[0] // they look at what this process uses
 		for _, c := range list {
 			known = append(known, c.name)
+			if len(s.Only) > 0 && !slices.Contains(s.Only, c.name) {
+				continue
+			}
 			t.Run(c.name, func(t *testing.T) {
 				if why, lacks := s.Lacks[c.name]; lacks {
 					t.Skip(why)
@@ -80,7 +87,7 @@ func Test(t *testing.T, s Subject) {
 			})
 		}
 	}
-	for _, name := range slices.Concat(slices.Collect(maps.Keys(s.Refuses)), slices.Collect(maps.Keys(s.Lacks))) {
+	for _, name := range slices.Concat(slices.Collect(maps.Keys(s.Refuses)), slices.Collect(maps.Keys(s.Lacks)), s.Only) {
 		if !slices.Contains(known, name) {
 			t.Errorf("%q is no case of the contract", name)
 		}

@@ -99,6 +99,12 @@ func destroyed(t *testing.T, s Subject) {
 func cancelled(t *testing.T, s Subject) {
 	s.settle(t)
 	_, p := s.planned(t, sh("exit"))
+	ready := func() {
+		if s.Ready != nil {
+			s.Ready(p)
+		}
+	}
+	ready()
 	began := time.Now()
 	c, err := s.Backend.Build(t.Context(), p, cell.Streams{})
 	must(t, err)
@@ -111,6 +117,7 @@ func cancelled(t *testing.T, s Subject) {
 		tries = 6
 	}
 	for i := range tries {
+		ready()
 		ctx, cancel := context.WithCancelCause(context.Background())
 		if i == 0 {
 			cancel(why)

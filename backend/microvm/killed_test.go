@@ -36,6 +36,7 @@ type supervised struct {
 	Work    string
 	Scratch uint64
 	Pool    string        // folder of the pool that it takes its machine from, or is; "": none
+	Size    int           // of that pool; 0: 1
 	Phase   string        // after which it dies; "": none
 	After   time.Duration // from the beginning, when it dies; 0: not
 }

@@ -187,7 +187,7 @@ func TestPool(t *testing.T) {
 
 const poolWord = "be-a-pool"
 
-// bePool keeps a pool of one machine until it is killed.
+// bePool keeps a pool until it is killed.
 func bePool(text string) {
 	var s supervised
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
@@ -208,7 +208,7 @@ func bePool(text string) {
 		panic(err)
 	}
 	fmt.Println("listening")
-	panic((&microvm.Pool{Backend: b, Plan: p, Size: 1, Log: func(s string) { fmt.Fprintln(os.Stderr, s) }}).Serve(context.Background(), l))
+	panic((&microvm.Pool{Backend: b, Plan: p, Size: max(1, s.Size), Log: func(s string) { fmt.Fprintln(os.Stderr, s) }}).Serve(context.Background(), l))
 }
 
 // startPool starts one as a process.
