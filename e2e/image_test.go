@@ -30,6 +30,12 @@ import (
 // smallImage is an image with a shell, cat and id of this machine, a program of its own, and a variable.
 func smallImage(t *testing.T) v1.Image {
 	t.Helper()
+	return imageOf(t, []string{"sh", "cat", "id"}, nil)
+}
+
+// imageOf has these programs of this machine, and files: a text that begins with an arrow is a link.
+func imageOf(t *testing.T, programs []string, files map[string]string) v1.Image {
+	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	seen := map[string]bool{}
@@ -50,7 +56,7 @@ func smallImage(t *testing.T) v1.Image {
 		}
 		w.Write(data)
 	}
-	for _, p := range []string{"sh", "cat", "id"} {
+	for _, p := range programs {
 		path, err := exec.LookPath(p)
 		if err != nil {
 			t.Fatal(err)
@@ -69,6 +75,14 @@ func smallImage(t *testing.T) v1.Image {
 	put("opt/own/hello", "", "#!/bin/sh\necho hello, $GREETING\n", 0o755)
 	put("etc/passwd", "", "root:x:0:0::/:/bin/sh\n", 0o644)
 	put("etc/own.conf", "", "of the image\n", 0o644)
+	for name, text := range files {
+		to, link := strings.CutPrefix(text, "→")
+		if !link {
+			put(name, "", text, 0o644)
+		} else if err := w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeSymlink, Linkname: to}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -244,9 +258,9 @@ func TestImage(t *testing.T) {
 			}
 		}
 		same := filepath.Join(b.dir, "same")
-		out := b.sh("cat /one/x /two/x; hello; cat /etc/own.conf note; id -un; cat /usr/bin/env /etc/os-release; echo $PATH; echo >made", "--backend", "microvm", "--image", ref+"@"+digest, "--workdir", filepath.Dir(work)+":overlay",
-			"--read", same+"/one:/one", "--read", same+"/two:/two")
-		if out.out != "the same\nthe same\nhello, world\nof the image\nof the host\ncell\n/opt/own:/bin\n" || strings.Count(out.err, "No such file") != 2 || out.code != 0 {
+		out := b.sh("cat /one/x /two/x /opt/own/deep/one/x /opt/own/hello2; hello; cat /etc/own.conf note; id -un; cat /usr/bin/env /etc/os-release; echo $PATH; echo >made", "--backend", "microvm", "--image", ref+"@"+digest, "--workdir", filepath.Dir(work)+":overlay",
+			"--read", same+"/one:/one", "--read", same+"/two:/two", "--read", same+"/one:/opt/own/deep/one", "--read", same+"/two/x:/opt/own/hello2")
+		if out.out != "the same\nthe same\nthe same\nthe same\nhello, world\nof the image\nof the host\ncell\n/opt/own:/bin\n" || strings.Count(out.err, "No such file") != 2 || out.code != 0 {
 			t.Errorf("status %d, %q, %s", out.code, out.out, out.err)
 		}
 		if shown := b.cellos("show", "--events").ok(t); !strings.Contains(shown, digest) {

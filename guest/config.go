@@ -25,6 +25,7 @@ type Config struct {
 	Drives []Drive `json:"drives"`          // in the order of mounting
 	Image  bool    `json:"image"`           // the first drive is the whole tree, in which places for the others are made, and Etc
 	Etc    []Text  `json:"etc"`
+	Places []Place `json:"places,omitempty"` // of the cell, which the image has not
 	Work   Work    `json:"work"`
 	Plan   Plan    `json:"plan"`
 	Output bool    `json:"output"` // one stream for output and error
@@ -44,6 +45,12 @@ type Drive struct {
 type Text struct {
 	Name string `json:"name"`
 	Text []byte `json:"text"`
+}
+
+// A Place is an empty file or folder, on which the cell mounts something.
+type Place struct {
+	At     []byte `json:"at"`
+	Folder bool   `json:"folder"`
 }
 
 // Work is what the working directory is made of.

@@ -7,7 +7,7 @@ import (
 )
 
 // Protocol is the version that both sides of this package speak. Another one is an error: host and guest come from one build.
-const Protocol = 6
+const Protocol = 7
 
 // Bounds of a frame.
 const (

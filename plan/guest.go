@@ -29,6 +29,7 @@ type Machine struct {
 	Image  string   // digest of the file system that is the base of the guest's file tree; "": the host's
 	Ref    string   // of which image it was made
 	Texts  []Text   // what the guest writes into its /etc, if it is the image's
+	Places []Place  // what the guest makes in it, because the image has it not
 	Base   []string // names in / of the host whose trees make the base of the guest's file tree
 	Etc    []string // names in /etc that are shown
 	Trees  []string // further paths of the host that are shown in the guest at the same place, outermost first

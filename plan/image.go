@@ -21,6 +21,12 @@ type Root struct {
 // A Text is a file that a guest writes into its /etc.
 type Text struct{ Name, Text string }
 
+// A Place is an empty file or folder of a guest, on which the cell mounts something.
+type Place struct {
+	At     string
+	Folder bool
+}
+
 // RootPaths are the places in an image that a plan wants to know of besides its top: what is shown somewhere lies in the image then.
 func RootPaths(a *authority.Authority) []string {
 	var list []string
@@ -40,6 +46,15 @@ func RootPaths(a *authority.Authority) []string {
 
 // notOfImage are names at the top of an image that a cell has of its own, or that mean nothing without the machine.
 var notOfImage = []string{"/boot", "/dev", "/proc", "/run", "/sys", "/tmp", "/lost+found"}
+
+// etcOfCell are the names in an image's /etc that a guest writes: imageTexts.
+var etcOfCell = []string{"passwd", "group", "hostname", "hosts", "resolv.conf"}
+
+// OfImage reports whether a cell with an image sees the image at a path, if it has something there and no grant hides it.
+func OfImage(name string) bool {
+	top, rest, _ := strings.Cut(name[1:], "/")
+	return !slices.Contains(notOfImage, "/"+top) && !(top == "etc" && slices.Contains(etcOfCell, rest))
+}
 
 // system lists what is shown to every cell whole: the system's folders, and all others at the top of an image.
 func (p *planner) system() []string {
@@ -87,13 +102,35 @@ func (p *planner) inImage(m *Machine) {
 		if g.Host == g.At {
 			continue // the guest makes the place, or puts it over the image's
 		}
+		if at, ok := p.blocked(path.Dir(g.Host)); ok { // where the guest has it first
+			p.refuse(g.From, fmt.Sprintf("%s would lie behind %s, which is no folder in the image", g.Host, at), moved(g))
+		}
 		if _, there := r.Entries[g.Host]; there && path.Dir(g.Host) != "/" {
 			p.refuse(g.From, fmt.Sprintf("%s is in the image as well, which would be hidden", g.Host), "show the host's at its own place, or move it")
 		}
-		e := p.h.Entries[g.Host]
-		e.Real = g.At
+		if slices.ContainsFunc(shown, func(o authority.Grant) bool { return o.At != g.At && authority.Below(g.At, o.At) }) {
+			continue // it lies in something else that is granted
+		}
+		e, there := r.Entries[g.At]
+		if !there {
+			e = p.h.Entries[g.Host]
+			if OfImage(g.At) && path.Dir(g.At) != "/" { // what lies at the top, or in a folder of the cell's own, it makes itself
+				m.Places = append(m.Places, Place{g.At, e.Kind == Directory})
+			}
+		}
+		if e.Kind != Symlink {
+			e.Real = g.At
+		}
 		p.h.Entries[g.At] = e
 	}
+}
+
+// moved is how a grant could come from another place of the host.
+func moved(g authority.Grant) string {
+	if Ours(g) {
+		return "choose another folder for temporary files with TMPDIR"
+	}
+	return "move it"
 }
 
 // blocked returns the first part of a path that is something else than a folder in the image.

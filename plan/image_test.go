@@ -23,6 +23,7 @@ func imagePlan(t *testing.T, root *Root, work authority.Work, files ...authority
 	a := &authority.Authority{ID: "i", Command: authority.Command{Argv: []string{"/app/run"}, Hostname: "box"}, Image: &authority.Image{Ref: "i", From: "spec.environment"},
 		Work: work, Files: files, Syscalls: "hardened", Limits: authority.Limits{Processes: 1, Scratch: 1 << 20}}
 	f := maps.Clone(debian)
+	f["/opt/a"], f["/opt/b"] = Entry{Kind: Regular, Mode: 0o644}, Entry{Kind: Regular, Mode: 0o644}
 	for _, p := range []string{"/home/me/src", "/srv/data", "/opt/x"} {
 		f[p] = folder(1000)
 	}
@@ -79,6 +80,8 @@ func TestImageRefuses(t *testing.T) {
 	filed.Entries["/home"] = Entry{Kind: Regular}
 	hidden := imageRoot()
 	hidden.Entries["/opt/x"] = Entry{Kind: Directory}
+	between := imageRoot()
+	between.Entries["/srv"] = Entry{Kind: Symlink, Target: "/usr"}
 	empty := authority.Work{Path: "/tmp", Mode: authority.Empty}
 	for name, c := range map[string]struct {
 		root  *Root
@@ -89,6 +92,8 @@ func TestImageRefuses(t *testing.T) {
 		"/etc is a link":         {linked, empty, authority.Grant{}, "/etc is no folder"},
 		"behind a file":          {filed, authority.Work{Path: "/home/me/src", Mode: authority.Overlay}, authority.Grant{}, "would lie behind /home"},
 		"behind a link":          {imageRoot(), empty, authority.Grant{Host: "/srv/data", At: "/data/x", Access: authority.CanRead}, "would lie behind /data"},
+		"from behind a link":     {between, empty, authority.Grant{Host: "/srv/data", At: "/x", Access: authority.CanRead}, "/srv/data would lie behind /srv"},
+		"over a file":            {imageRoot(), empty, authority.Grant{Host: "/srv/data", At: "/usr/file", Access: authority.CanRead}, "a file of another type"},
 		"a part of it is hidden": {hidden, empty, authority.Grant{Host: "/opt/x", At: "/y", Access: authority.CanRead}, "would be hidden"},
 	} {
 		var grants []authority.Grant
@@ -106,9 +111,40 @@ func TestImageRefuses(t *testing.T) {
 	if _, err := ForGVisor(a, machine().at(debian, a), testRunsc); err == nil || !strings.Contains(err.Error(), "only a virtual machine can") {
 		t.Errorf("gvisor: %v", err)
 	}
-	a.Network = []authority.Rule{{Host: "a.example", Port: 443, Inject: []authority.Injection{{Secret: "K", Header: "Authorization", From: "spec.authority.egressRules[0].inject[0]"}}}}
-	_, err := ForGuest(a, machine().at(debian, a), Guest{Kernel: Version{6, 1}, Landlock: 2, OpenMax: 1 << 19, Root: imageRoot()})
-	if err == nil || !strings.Contains(err.Error(), "spec.authority.egressRules[0].inject[0]") || !strings.Contains(err.Error(), "the certificates of an image cannot be extended") {
-		t.Errorf("a secret in requests from an image: %v", err)
+}
+
+// Certificates are shown over an image's, and where it has none; what a guest writes into an image's /etc is not the image's.
+func TestImageTrusts(t *testing.T) {
+	root := imageRoot()
+	for _, d := range []string{"/etc/ssl", "/etc/ssl/certs"} {
+		root.Entries[d] = Entry{Kind: Directory}
+	}
+	root.Entries["/etc/ssl/certs/ca-certificates.crt"] = Entry{Kind: Regular}
+	p, err := imagePlan(t, root, authority.Work{Path: "/tmp", Mode: authority.Empty}, TrustGrant("/opt/x", authority.TrustAt),
+		TrustGrant("/opt/a", "/etc/ssl/certs/ca-certificates.crt"), TrustGrant("/opt/b", "/usr/share/ssl/certs/ca-bundle.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := execute(p)
+	for at, want := range map[string]string{authority.TrustAt: "/opt/x", "/etc": "/etc", "/etc/ssl/certs/ca-certificates.crt": "/opt/a", "/usr/share/ssl/certs/ca-bundle.crt": "/opt/b"} {
+		if c.shows[at] != want {
+			t.Errorf("%s shows %q, want %q", at, c.shows[at], want)
+		}
+	}
+	if len(c.bad) > 0 {
+		t.Errorf("%s", strings.Join(c.bad, "\n"))
+	}
+	if want := []Place{{"/usr/share/ssl/certs/ca-bundle.crt", false}}; !slices.Equal(p.Machine.Places, want) {
+		t.Errorf("the guest makes %v, want %v", p.Machine.Places, want)
+	}
+	for _, x := range p.Machine.Texts {
+		if OfImage("/etc/" + x.Name) {
+			t.Errorf("/etc/%s is written, and taken for the image's", x.Name)
+		}
+	}
+	for name, want := range map[string]bool{"/etc": true, "/etc/ssl": true, "/run": false, "/proc/1": false, "/runner": true, "/usr/etc/passwd": true} {
+		if OfImage(name) != want {
+			t.Errorf("%s is the image's: %v", name, !want)
+		}
 	}
 }

@@ -273,9 +273,16 @@ func (c *machineCell) config() guest.Config {
 	p := c.plan
 	return guest.Config{
 		Protocol: guest.Protocol, Time: time.Now().UnixNano(), Seed: seed, UID: p.Machine.UID, GID: p.Machine.GID,
-		Parts: c.parts, Drives: c.drives, Image: p.Machine.Image != "", Etc: texts(p.Machine.Texts), Plan: guest.Pack(p), Output: c.out == c.err, Stdin: c.in != nil, Asks: p.Machine.Asks,
+		Parts: c.parts, Drives: c.drives, Image: p.Machine.Image != "", Etc: texts(p.Machine.Texts), Places: places(p.Machine.Places), Plan: guest.Pack(p), Output: c.out == c.err, Stdin: c.in != nil, Asks: p.Machine.Asks,
 		Work: guest.Work{Path: []byte(p.Work.Path), Overlay: p.Work.Mode == authority.Overlay, Size: p.Limits.Scratch},
 	}
+}
+
+func places(list []plan.Place) (out []guest.Place) {
+	for _, x := range list {
+		out = append(out, guest.Place{At: []byte(x.At), Folder: x.Folder})
+	}
+	return out
 }
 
 func texts(list []plan.Text) (out []guest.Text) {

@@ -112,7 +112,28 @@ func top(c guest.Config, places []string) error {
 			return err
 		}
 	}
+	for _, x := range c.Places {
+		if err := place(r, string(x.At)[1:], x.Folder); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// place makes something to mount on, where nothing is.
+func place(r *os.Root, at string, folder bool) error {
+	dir := path.Dir(at)
+	if folder {
+		dir = at
+	}
+	if err := r.MkdirAll(dir, 0o755); err != nil || folder {
+		return err
+	}
+	f, err := r.OpenFile(at, os.O_CREATE|os.O_EXCL|os.O_RDONLY, 0o444)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // base shows the folders and links of the first drive.
