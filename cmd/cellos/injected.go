@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"cellos.io/cellos/authority"
+	"cellos.io/cellos/cmd/cellos/internal/backends"
 	"cellos.io/cellos/cmd/cellos/internal/certificates"
 	"cellos.io/cellos/cmd/cellos/internal/cli"
 	"cellos.io/cellos/evidence"
@@ -16,8 +17,15 @@ import (
 )
 
 // trusting makes the certificates of a cell whose gate opens TLS, and grants them.
-func (a *asked) trusting(auth *authority.Authority, env cli.Environment) (err error) {
-	if a.trusted, err = certificates.Make(env.Vars.TempDir(), auth); a.trusted == nil {
+func (a *asked) trusting(auth *authority.Authority, to backends.Chosen, env cli.Environment) (err error) {
+	var tree *certificates.Tree
+	if auth.Image != nil && to.Tree != nil && len(authority.Opened(auth.Network)) > 0 {
+		if tree, err = to.Tree(auth); err != nil {
+			return err
+		}
+		defer tree.Close()
+	}
+	if a.trusted, err = certificates.Make(env.Vars.TempDir(), auth, tree); a.trusted == nil {
 		return err
 	}
 	before := a.release

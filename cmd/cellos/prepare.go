@@ -147,8 +147,8 @@ func (a *asked) planned(env cli.Environment, to backends.Chosen) (*authority.Aut
 			return nil, nil, cli.Failure{Code: cli.ExitRefused, Errs: []error{err}}
 		}
 	}
-	if err := a.trusting(auth, env); err != nil {
-		return nil, nil, cli.Failure{Code: cli.ExitRefused, Errs: []error{err}}
+	if err := a.trusting(auth, to, env); err != nil {
+		return nil, nil, a.refused(cli.ExitRefused, cli.Split(err))
 	}
 	h, err := host.Describe(plan.Paths(auth), slices.Concat(cli.Private(env), rooted(a.signing.Files(), a.leaving.Files(env.Vars)), to.Own)...)
 	if err == nil {

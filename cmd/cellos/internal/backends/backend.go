@@ -6,6 +6,7 @@ import (
 	"cellos.io/cellos/authority"
 	"cellos.io/cellos/backend/process"
 	"cellos.io/cellos/cell"
+	"cellos.io/cellos/cmd/cellos/internal/certificates"
 	"cellos.io/cellos/cmd/cellos/internal/cli"
 	"cellos.io/cellos/plan"
 	"cellos.io/cellos/variable"
@@ -15,10 +16,11 @@ import (
 type Chosen struct {
 	Name  string
 	Plan  func(*authority.Authority, plan.Host) (*plan.Plan, error)
-	Own   []string                           // folders of the backend's, which no cell may have
-	Asks  bool                               // its cells ask for secrets by the backend: the host needs no socket
-	Boots *Booted                            // filled by plan; nil: nothing boots
-	Cells func(process.Backend) cell.Backend // given what cells of processes would be built by
+	Tree  func(*authority.Authority) (*certificates.Tree, error) // files of the image that Plan plans with; nil: it takes none
+	Own   []string                                               // folders of the backend's, which no cell may have
+	Asks  bool                                                   // its cells ask for secrets by the backend: the host needs no socket
+	Boots *Booted                                                // filled by plan; nil: nothing boots
+	Cells func(process.Backend) cell.Backend                     // given what cells of processes would be built by
 }
 
 // The names of backends, as --backend takes them.

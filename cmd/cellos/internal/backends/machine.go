@@ -39,16 +39,17 @@ func machines(env cli.Environment, strict bool) (Chosen, error) {
 	}
 	boots := &Booted{}
 	boots.Manifest, _ = env.Vars.Path(variable.FirecrackerManifest)
+	img := &imageRoot{store: b.Store}
 	return Chosen{
 		Name: backendMicroVM, Boots: boots, Asks: true,
-		Own: []string{b.Store.Dir()},
+		Own:  []string{b.Store.Dir()},
+		Tree: img.tree,
 		Plan: func(a *authority.Authority, h plan.Host) (*plan.Plan, error) {
-			// The first run makes images and starts the kernel to learn what it is: whoever waits for that can end it.
-			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+			ctx, stop := signalled()
 			defer stop()
 			var root *plan.Root
 			if a.Image != nil {
-				if root, err = imageRoot(ctx, b.Store, a); err != nil {
+				if root, err = img.plan(ctx, a); err != nil {
 					return nil, err
 				}
 			}
@@ -69,6 +70,12 @@ func machines(env cli.Environment, strict bool) (Chosen, error) {
 			return b
 		},
 	}, nil
+}
+
+// signalled ends with this process's signals: the first run makes images and starts the kernel to learn what it is, and whoever waits for that can
+// end it.
+func signalled() (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 }
 
 // microVM finds what virtual machines need.

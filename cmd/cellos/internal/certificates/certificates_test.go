@@ -28,7 +28,7 @@ func TestFolder(t *testing.T) {
 	}
 	rule := authority.Rule{Host: "a.test", Port: 443, Protocol: "https", Inject: []authority.Injection{{Secret: "A", Header: "X"}}}
 	a := &authority.Authority{Network: []authority.Rule{rule}, Files: authority.Grants{{Host: mine, At: "/etc/ssl", Access: authority.CanRead}}}
-	f, err := Make(t.TempDir(), a)
+	f, err := Make(t.TempDir(), a, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestFolder(t *testing.T) {
 	if err := Remove(f.Path); err != nil {
 		t.Error("removing it twice:", err)
 	}
-	if f, err := Make("/nowhere", &authority.Authority{}); f != nil || err != nil {
+	if f, err := Make("/nowhere", &authority.Authority{}, nil); f != nil || err != nil {
 		t.Errorf("a cell without injection: %v, %v", f, err)
 	}
 }
