@@ -27,6 +27,12 @@ def dns(m,wait=20):
     try: r=s.recv(4096)
     except TimeoutError: return 'silence'
     return (r[3]&15,struct.unpack('>H',r[6:8])[0])
+def burst(name,n=300): # without waiting for answers, faster than questions may come on the slowest machine: the codes that come back
+    s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.settimeout(1); s.connect(('198.18.0.2',53)); r=set()
+    for i in range(n): s.send(q(name%i if '%' in name else name))
+    try:
+        while True: r.add(s.recv(4096)[3]&15)
+    except TimeoutError: return r
 def ext(k,d): return struct.pack('>HH',k,len(d))+d
 def sni(*names):
     l=b''.join(b'\0'+struct.pack('>H',len(n))+n for n in names); return ext(0,struct.pack('>H',len(l))+l)
@@ -105,9 +111,9 @@ print({dns(m,0.3) for m in (q('a.test',flags=0x8100),q('a.test',flags=0x2900),q(
   q('',raw=b'\1.\4test\0'),q('',raw=b'\1 \4test\0'),q('',raw=b'\1\0\4test\0'),q('',raw=b'\xc0\x0c'),q('',raw=bytes([64])+b'a'*64+b'\0'),b'xx')})`,
 		"(5, 0) (5, 0) (5, 0) (5, 0) (0, 1) (0, 1) (0, 0) (0, 0)\n{'silence'}\n", "deny malformed_query"},
 	{"many names", `
-r=[dns(q('%060d.evil.example'%i)) for i in range(150)]
-print(set(r), len(r))
-while any(dns(q('a.test'))[0] for _ in range(8)): time.sleep(0.5) # until questions are answered again, several at once`, "{(5, 0)} 150\n", "deny denied_query_limit"},
+print(burst('%060d.evil.example'))
+while 5 not in burst('a.test'): pass
+while any(dns(q('a.test'))[0] for _ in range(8)): time.sleep(0.5) # until questions are answered again, several at once`, "{5}\n", "deny denied_query_limit"},
 	{"questions over TCP", `
 def ask(*parts):
     s=socket.create_connection(('198.18.0.2',53),timeout=20)

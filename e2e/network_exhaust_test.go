@@ -27,8 +27,7 @@ while refused<50 and time.monotonic()<end:
         if len(many)%2: s.shutdown(1) # the cell has said everything: only the reading is left
     except ConnectionRefusedError: refused+=1; time.sleep(0.001)
 print(len(many)<=256, refused, lives())
-asked=[dns(q('x%d.evil.test'%i)) for i in range(300)]
-print(set(asked), lives())
+print(burst('x%d.evil.test'), lives())
 us=[]
 for i in range(200):
     u=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); u.settimeout(2); u.connect((at['echo.test'],port('UDP'))); us.append(u)
@@ -53,7 +52,7 @@ func TestNetworkExhaustion(t *testing.T) {
 		cmd := b.command(append(append(args, s.variables()...), "--", "/usr/bin/python3", "-c", exhausting)...)
 		in, out, said := begun(t, cmd)
 		lines := bufio.NewScanner(out)
-		for _, want := range []string{"True 50 True", "{(5, 0)} True", "True"} {
+		for _, want := range []string{"True 50 True", "{5} True", "True"} {
 			if !lines.Scan() || lines.Text() != want {
 				cmd.Process.Kill()
 				cmd.Wait()
