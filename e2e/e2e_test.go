@@ -5,10 +5,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -51,6 +53,11 @@ func testMain(m *testing.M) int {
 	if err := errors.Join(os.Mkdir(races, 0o755), os.Chmod(races, 0o1777)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
+	}
+	// Most of the time a test waits: for a machine to boot, for a limit to end it. What runs in parallel are one test's users and backends, four.
+	flag.Parse()
+	if n := flag.Lookup("test.parallel"); n.Value.String() == n.DefValue && runtime.GOMAXPROCS(0) < 4 {
+		n.Value.Set("4")
 	}
 	code := m.Run()
 	reports, _ := filepath.Glob(filepath.Join(races, "*"))

@@ -15,22 +15,6 @@ import (
 func TestSecretsOnRequestOfMachine(t *testing.T) {
 	needs(t, "python3")
 	large := strings.Repeat("0123456789abcdef", 40<<10) // many frames
-	var reads, revoked atomic.Int32
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/v1/auth/approle/login":
-			io.WriteString(w, `{"auth":{"client_token":"hunter-token"}}`)
-		case "/v1/secret/data/K":
-			fmt.Fprintf(w, `{"data":{"data":{"K":"hunter-%d"}}}`, reads.Add(1))
-		case "/v1/secret/data/LARGE":
-			fmt.Fprintf(w, `{"data":{"data":{"LARGE":"%s"}}}`, large)
-		case "/v1/auth/token/revoke-self":
-			revoked.Add(1)
-		default:
-			w.WriteHeader(404)
-		}
-	}))
-	defer s.Close()
 	script := `stat -c '%a %F' $(dirname $CELLOS_RUNTIME_SECRET_SOCKET) $CELLOS_RUNTIME_SECRET_SOCKET; echo $CELLOS_SECRET_DELIVERY
 /opt/cellos secret get K; echo; /opt/cellos secret get K; echo; /opt/cellos secret get OTHER; echo $?
 touch $CELLOS_RUNTIME_SECRET_SOCKET.x || echo read-only
@@ -60,8 +44,22 @@ except OSError: pass
 print(hear(s))
 gone = [ask(line("LARGE")) for _ in range(20)]'`
 	onMachines(t, func(t *testing.T, b *bench) {
-		reads.Store(0)
-		revoked.Store(0)
+		var reads, revoked atomic.Int32
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.Path {
+			case "/v1/auth/approle/login":
+				io.WriteString(w, `{"auth":{"client_token":"hunter-token"}}`)
+			case "/v1/secret/data/K":
+				fmt.Fprintf(w, `{"data":{"data":{"K":"hunter-%d"}}}`, reads.Add(1))
+			case "/v1/secret/data/LARGE":
+				fmt.Fprintf(w, `{"data":{"data":{"LARGE":"%s"}}}`, large)
+			case "/v1/auth/token/revoke-self":
+				revoked.Add(1)
+			default:
+				w.WriteHeader(404)
+			}
+		}))
+		defer s.Close()
 		b.env = append(b.env, "CELLOS_BROKER=vault-approle", "CELLOS_VAULT_ADDR="+s.URL+"/", "CELLOS_VAULT_ROLE_ID=rid", "CELLOS_VAULT_SECRET_ID=hunter-sid")
 		r := b.cellos("run", secretDocument(b, "", `["K","LARGE"]`, script, ""))
 		want := "700 directory\n600 socket\nruntimeLeasedBroker\nhunter-2\nhunter-3\n1\nread-only\n" + `b'{"error":"unauthorized"}\n' b''` + fmt.Sprintf("\n%d\n100\nb''\n", len(large))
