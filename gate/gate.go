@@ -210,16 +210,6 @@ func (g *Gate) Use() evidence.NetworkUse {
 	return u
 }
 
-// Exercised is how many rules something was reached by.
-func (g *Gate) Exercised() (n int) {
-	for _, r := range g.table.rules {
-		if r.connections.Load() > 0 {
-			n++
-		}
-	}
-	return n
-}
-
 // errSpent is what ends the cell when a budget says so.
 func errSpent(r *rule) error {
 	return fmt.Errorf("the budget of %s (%s) is used up", r.Rule.String(), r.ref)

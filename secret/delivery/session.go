@@ -17,6 +17,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -293,12 +294,5 @@ const maxCounted = 1000
 func (s *Session) Counts() (taken, denied map[string]int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	copied := func(m map[string]int64) map[string]int64 {
-		c := make(map[string]int64, len(m))
-		for k, n := range m {
-			c[k] = n
-		}
-		return c
-	}
-	return copied(s.taken), copied(s.denied)
+	return maps.Clone(s.taken), maps.Clone(s.denied)
 }
