@@ -19,23 +19,30 @@ var errAnswered = errors.New("answered")
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
 
-// headOf is the head of an answer as it is passed on, without the values. Framing is how the body's length is said.
-func (x *exchange) headOf(resp *http.Response, framing string) []byte {
+// fields are those of an answer that are passed on, without the values.
+func (o *Opener) fields(all http.Header) http.Header {
 	drop := slices.Concat(hopByHop, []string{"content-length", "transfer-encoding"})
-	for _, v := range resp.Header.Values("Connection") {
+	for _, v := range all.Values("Connection") {
 		for n := range strings.SplitSeq(v, ",") {
 			drop = append(drop, strings.ToLower(strings.TrimSpace(n)))
 		}
 	}
 	kept := http.Header{}
-	for name, values := range resp.Header {
-		if slices.Contains(drop, strings.ToLower(name)) || x.o.Clean(name) != name {
+	for name, values := range all {
+		// The letters of a name may be of another case than the server wrote, or got, them.
+		if low := strings.ToLower(name); slices.Contains(drop, low) || o.Clean(name) != name || o.names.Text(low) != low {
 			continue
 		}
 		for _, v := range values {
-			kept[name] = append(kept[name], x.o.Clean(v))
+			kept[name] = append(kept[name], o.Clean(v))
 		}
 	}
+	return kept
+}
+
+// headOf is the head of an answer as it is passed on, without the values. Framing is how the body's length is said.
+func (x *exchange) headOf(resp *http.Response, framing string) []byte {
+	kept := x.o.fields(resp.Header)
 	var b bytes.Buffer
 	_, reason, _ := strings.Cut(resp.Status, " ")
 	fmt.Fprintf(&b, "HTTP/1.1 %03d %s\r\n", resp.StatusCode, x.o.Clean(reason))
@@ -58,15 +65,28 @@ func encoded(resp *http.Response) string {
 	return ""
 }
 
+// bodiless reports whether an answer has no body, whatever it says.
+func bodiless(method string, resp *http.Response) bool {
+	return method == "HEAD" || resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified
+}
+
+// hides says why values could not be found in an answer; "" if they can.
+func hides(method string, resp *http.Response) string {
+	if how := encoded(resp); how != "" && !bodiless(method, resp) {
+		return "it is encoded (" + strconv.Quote(how) + "), which was not asked for"
+	}
+	if resp.StatusCode == http.StatusPartialContent {
+		return "it is a part (206), which was not asked for"
+	}
+	return ""
+}
+
 // final passes on an answer with its body.
 func (x *exchange) final(q *http1.Request, resp *http.Response) (more bool, err error) {
 	defer resp.Body.Close()
-	none := q.Method == "HEAD" || resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified
-	if how := encoded(resp); how != "" && !none {
-		return false, x.bad("it is encoded (" + strconv.Quote(how) + "), which was not asked for")
-	}
-	if resp.StatusCode == http.StatusPartialContent {
-		return false, x.bad("it is a part (206), which was not asked for")
+	none := bodiless(q.Method, resp)
+	if why := hides(q.Method, resp); why != "" {
+		return false, x.bad(why)
 	}
 	more = !resp.Close && !q.Close && !q.OldVersion()
 	chunked := false
@@ -94,13 +114,21 @@ func (x *exchange) final(q *http1.Request, resp *http.Response) (more bool, err 
 	return more, x.body(resp.Body, chunked)
 }
 
-// body passes on a body as it comes, with stars in place of the values.
+// body passes on a body.
 func (x *exchange) body(from io.Reader, chunked bool) error {
-	to := io.Writer(x.cell)
-	if chunked {
-		to = chunks{x.cell}
+	if !chunked {
+		return x.o.mask(x.cell, from)
 	}
-	clean := x.o.known.Masker(to)
+	if err := x.o.mask(chunks{x.cell}, from); err != nil {
+		return err
+	}
+	_, err := io.WriteString(x.cell, "0\r\n\r\n")
+	return err
+}
+
+// mask passes on a body as it comes, with stars in place of the values.
+func (o *Opener) mask(to io.Writer, from io.Reader) error {
+	clean := o.known.Masker(to)
 	p := buffers.Get().(*[]byte)
 	defer buffers.Put(p)
 	for {
@@ -111,20 +139,12 @@ func (x *exchange) body(from io.Reader, chunked bool) error {
 			}
 		}
 		if err == io.EOF {
-			break
+			return clean.Close()
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if err := clean.Close(); err != nil {
-		return err
-	}
-	if chunked {
-		_, err := io.WriteString(x.cell, "0\r\n\r\n")
-		return err
-	}
-	return nil
 }
 
 // chunks writes each piece as a chunk, RFC 9112 section 7.1.

@@ -43,7 +43,7 @@ type exchange struct {
 }
 
 func newExchange(o *Opener, s Site, cell, up side) *exchange {
-	x := &exchange{o: o, site: s, add: o.fields(s.Inject), cell: cell, in: http1.NewReader(cell), up: up, head: &bounded{r: up}}
+	x := &exchange{o: o, site: s, add: o.added(s.Inject), cell: cell, in: http1.NewReader(cell), up: up, head: &bounded{r: up}}
 	x.in.Scheme = "https"
 	x.out = bufio.NewReaderSize(x.head, 16<<10)
 	return x
@@ -175,16 +175,24 @@ func (x *exchange) abandon(arrived <-chan error) {
 
 // pass decides on a request, and makes it the one that is passed on.
 func (x *exchange) pass(q *http1.Request, n int) error {
-	switch {
-	case q.Switch:
+	if q.Switch {
 		return &http1.Refusal{Host: q.Host, Why: "a change of protocol"}
-	case q.Method == "TRACE": // RFC 9110 section 9.3.8: the server sends back what it got
-		return &http1.Refusal{Host: q.Host, Why: "TRACE"}
+	}
+	if err := notTrace(q); err != nil {
+		return err
 	}
 	if err := x.site.Request(q, n); err != nil {
 		return err
 	}
 	rewrite(q, x.add)
+	return nil
+}
+
+// notTrace refuses what has the server send back what it got (RFC 9110 section 9.3.8).
+func notTrace(q *http1.Request) error {
+	if q.Method == "TRACE" {
+		return &http1.Refusal{Host: q.Host, Why: "TRACE"}
+	}
 	return nil
 }
 

@@ -35,6 +35,7 @@ type Opener struct {
 	values map[string]string // by name; "" until Take
 	basic  map[string]bool   // names whose values are user and password in base64 (RFC 7617)
 	known  scrub.Set
+	names  scrub.Set // the values as names of fields have them, in lower case
 }
 
 // New makes an opener for those of the rules that inject something. Roots are those of the servers' certificates; lifetime is that of the run.
@@ -74,7 +75,11 @@ func (o *Opener) Take(name string, value []byte) error {
 		}
 	}
 	for _, b := range find {
-		if err := o.known.Add(secret.Take(bytes.Clone(b))); err != nil {
+		err := o.known.Add(secret.Take(bytes.Clone(b)))
+		if err == nil {
+			err = o.names.Add(secret.Take(bytes.ToLower(b)))
+		}
+		if err != nil {
 			return fmt.Errorf("secret %s: %w", name, err)
 		}
 	}
@@ -138,8 +143,8 @@ func handshake(c *tls.Conn) error {
 	return c.Handshake()
 }
 
-// fields are what the rule adds to each request.
-func (o *Opener) fields(list []authority.Injection) (add []http1.Field) {
+// added are the fields that the rule adds to each request.
+func (o *Opener) added(list []authority.Injection) (add []http1.Field) {
 	for _, x := range list {
 		add = append(add, http1.Field{Name: x.Header, Value: x.Prefix + o.values[x.Secret]})
 	}
