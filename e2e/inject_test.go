@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
@@ -26,7 +27,8 @@ type api struct {
 	came map[string][]string // by path: values of Authorization
 }
 
-func (s *site) newAPI() *api {
+// newAPI has a server that speaks these protocols, or else HTTP/1.1.
+func (s *site) newAPI(protocols ...string) *api {
 	a := &api{came: map[string][]string{}}
 	l := s.listen()
 	a.port = port(l.Addr())
@@ -56,6 +58,14 @@ func (s *site) newAPI() *api {
 					return
 				}
 			}
+		case r.URL.Path == "/lines": // each is answered when it has come
+			w.Header().Set("Content-Type", "application/grpc")
+			w.(http.Flusher).Flush()
+			for lines := bufio.NewScanner(r.Body); lines.Scan(); w.(http.Flusher).Flush() {
+				fmt.Fprintf(w, "%s <%s>\n", lines.Text(), strings.Join(auth, " "))
+			}
+			w.Header().Set(http.TrailerPrefix+"Grpc-Status", "0")
+			w.Header().Set(http.TrailerPrefix+"X-Late", strings.Join(auth, " "))
 		case r.URL.Path == "/large":
 			n, _ := io.Copy(io.Discard, r.Body)
 			w.Header().Set("Content-Length", fmt.Sprint(n))
@@ -65,7 +75,9 @@ func (s *site) newAPI() *api {
 			fmt.Fprintf(w, "%s %s %d <%s>\n", r.Method, r.URL.Path, len(body), strings.Join(auth, " "))
 		}
 	})}
-	go srv.Serve(tls.NewListener(l, s.pair))
+	pair := s.pair.Clone()
+	pair.NextProtos = protocols
+	go srv.Serve(tls.NewListener(l, pair))
 	s.t.Cleanup(func() { srv.Close() })
 	return a
 }

@@ -85,6 +85,21 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// A request that came another way is held to the same.
+func TestOf(t *testing.T) {
+	for _, x := range []struct{ method, host, target, why string }{
+		{"GET", "A.test.:443", "/x", ""}, {"OPTIONS", "a.test", "*", ""}, {"GET", "", "/", "no Host"}, {"GET", "a.test/x", "/", "the Host is no host"}, {"GET", "a.test:0", "/", "the Host is no host"},
+		{"GE T", "a.test", "/", "no request line"}, {"GET", "a.test", "/ /", "no request line"}, {"GET", "a.test", "", "no request line"}, {"CONNECT", "a.test", "/", "CONNECT"}, {"GET", "a.test", "*", "the target is no path"},
+		{"GET", "a.test", "https://a.test/", "the target is no path"},
+	} {
+		q, err := Of(x.method, x.host, x.target)
+		var bad *Refusal
+		if x.why == "" && (err != nil || q.Host != "a.test" || q.Method != x.method) || x.why != "" && (!errors.As(err, &bad) || bad.Why != x.why || bad.NoHost != (x.host == "")) {
+			t.Errorf("%+v: %+v, %v", x, q, err)
+		}
+	}
+}
+
 func TestLooks(t *testing.T) {
 	for in, want := range map[string][3]bool{
 		"": {false, false, true}, "GE": {false, false, true}, "GET /": {true, false, false}, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n": {false, true, false},

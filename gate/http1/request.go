@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // A Request is one request whose head has been read.
@@ -20,6 +23,25 @@ type Request struct {
 	target, version string
 	body            io.Reader // nil: none
 	chunk           bool
+}
+
+// Of is a request that did not come from a Reader, without fields and body. It is refused for what a Reader refuses.
+func Of(method, host, target string) (*Request, error) {
+	q := &Request{Method: method, target: target}
+	q.Host, q.Port = hostPort(host)
+	switch {
+	case host == "":
+		return nil, &Refusal{Why: "no Host", NoHost: true}
+	case q.Host == "":
+		return nil, refuse("", "the Host is no host")
+	case !httpguts.ValidHeaderFieldName(method) || !printable(target):
+		return nil, refuse(q.Host, "no request line")
+	case method == "CONNECT":
+		return nil, refuse(q.Host, "CONNECT")
+	case !strings.HasPrefix(target, "/") && !(target == "*" && method == "OPTIONS"):
+		return nil, refuse(q.Host, "the target is no path")
+	}
+	return q, nil
 }
 
 // A Field is one line of a head.

@@ -6,8 +6,9 @@
 //	err = o.Take("API_KEY", value)       // of each secret that the rules name
 //	err = o.Serve(cell, server, site)    // one connection; both ends stay the caller's to close
 //
-// Between the two ends is HTTP/1.1, and nothing else: other protocols are not offered (ALPN), a change of protocol is refused. Requests are read
-// by package http1, so that both sides see the same ones, and written anew; one at a time, so that answers cannot be mistaken.
+// Between the two ends is HTTP/2, where the cell and the server both speak it, or else HTTP/1.1, and nothing else: other protocols are not offered
+// (ALPN), a change of protocol is refused. Requests of HTTP/1.1 are read by package http1, so that both sides see the same ones, and written anew;
+// one at a time, so that answers cannot be mistaken. HTTP/2 is read and written by golang.org/x/net/http2: a stream becomes a stream.
 //
 //	cell                    gate                                   server
 //	ClientHello  ─────────▶ the name is that of the stand-in

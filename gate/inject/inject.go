@@ -10,6 +10,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"cellos.io/cellos/authority"
@@ -21,8 +22,9 @@ import (
 // Reason codes of what is refused on a connection whose TLS is open, besides those of names.
 const (
 	CodeServer = "l7_server_certificate_refused" // it is not the server, or its TLS is not good enough; nothing was sent to it
-	CodeClient = "l7_client_tls_failed"          // the cell does not know the authority, or speaks no HTTP/1.1
+	CodeClient = "l7_client_tls_failed"          // the cell does not know the authority, or speaks no HTTP that the server speaks
 	CodeAnswer = "l7_answer_refused"             // an answer in which values could not be found
+	CodeLimit  = "limit_reached"                 // more requests of HTTP/2 at once than there may be
 )
 
 // handshakeTime bounds each of the two handshakes.
@@ -30,12 +32,13 @@ const handshakeTime = 10 * time.Second
 
 // An Opener opens the TLS of the rules of one run. Take is called before Serve, which may be called concurrently.
 type Opener struct {
-	ca     *ca
-	roots  *x509.CertPool
-	values map[string]string // by name; "" until Take
-	basic  map[string]bool   // names whose values are user and password in base64 (RFC 7617)
-	known  scrub.Set
-	names  scrub.Set // the values as names of fields have them, in lower case
+	ca      *ca
+	roots   *x509.CertPool
+	values  map[string]string // by name; "" until Take
+	basic   map[string]bool   // names whose values are user and password in base64 (RFC 7617)
+	known   scrub.Set
+	streams atomic.Int64 // that are served
+	names   scrub.Set    // the values as names of fields have them, in lower case
 }
 
 // New makes an opener for those of the rules that inject something. Roots are those of the servers' certificates; lifetime is that of the run.
@@ -122,20 +125,50 @@ func (o *Opener) Serve(cell, server net.Conn, s Site) error {
 		s.Refused(code, o.Clean(err.Error()))
 		return ErrRefused
 	}
-	up := tls.Client(server, &tls.Config{ServerName: s.Name, RootCAs: o.roots, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
-	if err := handshake(up); err != nil {
-		return refuse(CodeServer, err)
-	}
 	leaf, err := o.ca.leaf(s.Name)
 	if err != nil {
 		return err
 	}
-	down := tls.Server(cell, &tls.Config{Certificates: []tls.Certificate{*leaf}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, SessionTicketsDisabled: true})
-	if err := handshake(down); err != nil {
+	var up, down *tls.Conn
+	var refused error
+	// The server comes first: what is spoken with it is what is spoken with the cell, which is asked for no more than it offered.
+	down = tls.Server(cell, &tls.Config{GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+		offered := []string{protoHTTP1}
+		if slices.Contains(h.SupportedProtos, protoHTTP2) {
+			offered = []string{protoHTTP2, protoHTTP1}
+		}
+		up = tls.Client(server, &tls.Config{ServerName: s.Name, RootCAs: o.roots, MinVersion: tls.VersionTLS12, NextProtos: offered})
+		if err := handshake(up); err != nil {
+			refused = refuse(CodeServer, err)
+			return nil, err
+		}
+		spoken := protoHTTP1
+		if up.ConnectionState().NegotiatedProtocol == protoHTTP2 {
+			spoken = protoHTTP2
+		}
+		down.SetDeadline(time.Now().Add(handshakeTime))
+		return &tls.Config{Certificates: []tls.Certificate{*leaf}, MinVersion: tls.VersionTLS12, NextProtos: []string{spoken}, SessionTicketsDisabled: true}, nil
+	}})
+	err = handshake(down)
+	switch {
+	case refused != nil:
+		return refused
+	case err != nil:
 		return refuse(CodeClient, err)
+	case up.ConnectionState().NegotiatedProtocol != protoHTTP2:
+	case down.ConnectionState().NegotiatedProtocol != protoHTTP2:
+		return refuse(CodeClient, errors.New("it speaks no HTTP/2, which it had offered"))
+	default:
+		return newStreams(o, s, down, up).run()
 	}
 	return newExchange(o, s, down, up).run()
 }
+
+// The protocols that are spoken, as they are negotiated (RFC 7301).
+const (
+	protoHTTP1 = "http/1.1"
+	protoHTTP2 = "h2"
+)
 
 func handshake(c *tls.Conn) error {
 	c.SetDeadline(time.Now().Add(handshakeTime))
