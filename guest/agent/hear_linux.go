@@ -3,7 +3,6 @@
 package agent
 
 import (
-	"bytes"
 	"encoding/binary"
 	"io"
 	"os"
@@ -85,7 +84,7 @@ func (l *life) hear() {
 		case t == guest.TypeStdin:
 			l.in.add(b)
 		case t == guest.TypeEOF:
-			l.in.add(nil)
+			l.in.end()
 		case t == guest.TypeClosed && len(b) == 1:
 			if o := l.outputs[guest.Type(b[0])]; o != nil {
 				o.close()
@@ -182,13 +181,17 @@ func (o *outgoing) close() {
 	}
 }
 
-// An input passes standard input on, as fast as the command takes it.
+// An input passes standard input on, as fast as the command takes it. What waits is at most the window.
 type input struct {
-	chunks chan []byte // room for the whole window, so that adding never waits
+	mu      sync.Mutex
+	more    *sync.Cond
+	waiting []byte
+	ended   bool
 }
 
 func newInput(m *machine, pipe *os.File, terminal cell.Terminal) *input {
-	in := &input{chunks: make(chan []byte, guest.Window+1)}
+	in := &input{}
+	in.more = sync.NewCond(&in.mu)
 	var to io.Writer
 	if pipe != nil {
 		to = pipe
@@ -197,7 +200,8 @@ func newInput(m *machine, pipe *os.File, terminal cell.Terminal) *input {
 		to = terminal
 	}
 	go func() {
-		for b := range in.chunks {
+		for {
+			b := in.next()
 			if b == nil {
 				if pipe != nil {
 					pipe.Close()
@@ -213,9 +217,35 @@ func newInput(m *machine, pipe *os.File, terminal cell.Terminal) *input {
 	return in
 }
 
-func (in *input) add(b []byte) {
-	select {
-	case in.chunks <- bytes.Clone(b):
-	default: // a host that keeps to the window never comes here
+// next is some of what waits, as soon as there is any; nil at the end.
+func (in *input) next() []byte {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for len(in.waiting) == 0 && !in.ended {
+		in.more.Wait()
 	}
+	if len(in.waiting) == 0 {
+		return nil
+	}
+	n := min(len(in.waiting), guest.MaxData)
+	b := in.waiting[:n:n]
+	in.waiting = in.waiting[n:]
+	return b
+}
+
+func (in *input) add(b []byte) {
+	in.mu.Lock()
+	if len(in.waiting)+len(b) <= guest.Window { // more is none that a host sends
+		in.waiting = append(in.waiting, b...)
+	}
+	in.mu.Unlock()
+	in.more.Signal()
+}
+
+// end is the end of input, after what waits.
+func (in *input) end() {
+	in.mu.Lock()
+	in.ended = true
+	in.mu.Unlock()
+	in.more.Signal()
 }
