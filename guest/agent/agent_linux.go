@@ -51,6 +51,7 @@ func run() error {
 	if err := early(); err != nil {
 		return err
 	}
+	calm()
 	m := &machine{}
 	var err error
 	if m.channel, err = open(); err != nil {

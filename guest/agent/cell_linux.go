@@ -57,12 +57,12 @@ func (m *machine) cell(c guest.Config, secrets []secret.Variable, lap func(int))
 	if err := m.say(guest.TypeReady, ready(b, m.took)); err != nil {
 		return err
 	}
+	kills := oomKills() // while the host looks at READY
 	select {
 	case <-l.released:
 	case <-m.acked:
 		return errors.New("waiting for the release: the host wants no more")
 	}
-	kills := oomKills()
 	if err := built.Release(ctx); err != nil {
 		var start *cell.StartError
 		if errors.As(err, &start) {
@@ -128,6 +128,9 @@ func onThread(f func() (cell.Cell, error)) (cell.Cell, error) {
 func buildAs(c guest.Config, p *plan.Plan, s cell.Streams, calls func(cell.Call)) (cell.Cell, error) {
 	if err := sysabi.BecomeOnThread(c.UID, c.GID); err != nil {
 		return nil, fmt.Errorf("becoming the cell's user: %w", err)
+	}
+	if err := sysabi.SetTimerSlack(usual); err != nil { // the cell has that of the thread which makes it
+		return nil, err
 	}
 	// Changing credentials clears the flag, without which a child that shares this memory cannot write its own identity maps.
 	if err := sysabi.SetDumpable(1); err != nil {
