@@ -32,9 +32,13 @@ func (q QEMU) Command(m Machine) Command {
 	if q.Arch == "arm64" {
 		machine, reboot, console = "virt,gic-version=max", "k", "ttyAMA0"
 	}
-	accel := "tcg,thread=multi"
-	if q.KVM {
+	accel, processor := "tcg,thread=multi", "max"
+	switch {
+	case q.KVM:
 		accel = "kvm"
+	case q.Arch == "amd64":
+		// With "enhanced rep movsb" the kernel clears and copies pages byte by byte, which an emulator does one at a time.
+		processor += ",erms=off"
 	}
 	// The kernel need not test its own code for encryption at each boot. Nor the timer's interrupt, which under emulation on a busy host may
 	// come so late that the kernel gives up ("IO-APIC + timer doesn't work!").
@@ -43,7 +47,7 @@ func (q QEMU) Command(m Machine) Command {
 		boot += " no_timer_check"
 	}
 	argv := []string{
-		q.Program, "-name", "cellos", "-machine", machine, "-accel", accel, "-cpu", "max", "-smp", strconv.Itoa(m.CPUs), "-m", strconv.FormatUint(m.Memory>>20, 10) + "M",
+		q.Program, "-name", "cellos", "-machine", machine, "-accel", accel, "-cpu", processor, "-smp", strconv.Itoa(m.CPUs), "-m", strconv.FormatUint(m.Memory>>20, 10) + "M",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 		"-kernel", m.Kernel, "-initrd", m.Initrd, "-append", boot,
 		"-chardev", "socket,id=control,fd=0", "-device", "virtio-serial-pci,max_ports=2", "-device", "virtserialport,chardev=control,name=cellos.control,nr=1",
