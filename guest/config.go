@@ -65,7 +65,7 @@ type Plan struct {
 	Namespaces uint64       `json:"namespaces"`
 	IDs        plan.IDs     `json:"ids"`
 	Handed     []string     `json:"handed"`
-	Table      table.Table  `json:"table"`
+	Table      table.Table  `json:"-"` // travels beside the JSON text
 	Probes     []plan.Probe `json:"probes"`
 	Candidates [][]byte     `json:"candidates"`
 	Terminal   bool         `json:"terminal"`
@@ -158,6 +158,11 @@ func (c Config) Frames(t Type) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding the guest's configuration: %w", err)
 	}
+	steps, err := c.Plan.Table.MarshalBinary()
+	if err != nil {
+		return nil, fmt.Errorf("encoding the guest's configuration: %w", err)
+	}
+	b = append(append(binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(b)+len(steps)), uint32(len(b))), b...), steps...)
 	if len(b) > MaxConfig {
 		return nil, fmt.Errorf("encoding the guest's configuration: %d bytes; at most %d", len(b), MaxConfig)
 	}
@@ -208,7 +213,14 @@ func ReadConfig(r *Reader) (Type, Config, []secret.Variable, error) {
 		}
 	}
 	var c Config
-	if err := json.Unmarshal(all, &c); err != nil {
+	if len(all) < 4 || uint64(binary.LittleEndian.Uint32(all)) > uint64(len(all)-4) {
+		return fail("%d bytes, which end in the middle", len(all))
+	}
+	text, steps := all[4:4+binary.LittleEndian.Uint32(all)], all[4+binary.LittleEndian.Uint32(all):]
+	if err := json.Unmarshal(text, &c); err != nil {
+		return fail("%w", err)
+	}
+	if err := c.Plan.Table.UnmarshalBinary(steps); err != nil {
 		return fail("%w", err)
 	}
 	if c.Protocol != Protocol {

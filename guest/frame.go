@@ -7,7 +7,7 @@ import (
 )
 
 // Protocol is the version that both sides of this package speak. Another one is an error: host and guest come from one build.
-const Protocol = 7
+const Protocol = 8
 
 // Bounds of a frame.
 const (
@@ -24,7 +24,7 @@ type Type uint8
 
 // The types of frames.
 const (
-	TypeConfig  Type = 0x01 // u8 last, part of a JSON Config
+	TypeConfig  Type = 0x01 // u8 last, part of a Config (Frames)
 	TypeSecret  Type = 0x02 // u16 length of the name, the name, the value
 	TypeRelease Type = 0x03 // empty
 	TypeSignal  Type = 0x04 // u8 number, u8 1 for every process
@@ -38,7 +38,7 @@ const (
 	TypeTaken   Type = 0x0c // u8 TypeStdout or TypeStderr, u32 bytes of it that were passed on
 	TypeArrive  Type = 0x0d // an IP packet for the cell
 	TypeAnswer  Type = 0x0f // u32 number of the ASK, u8 last, part of the answer; nothing at all: there is none
-	TypePrepare Type = 0x10 // u8 last, part of a JSON Config that is rehearsed
+	TypePrepare Type = 0x10 // u8 last, part of a Config that is rehearsed
 
 	TypeHello    Type = 0x81 // JSON Hello
 	TypeReady    Type = 0x82 // JSON Ready

@@ -1,28 +1,26 @@
 package table
 
 import (
-	"encoding/base64"
+	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 
 	"cellos.io/cellos/sysabi"
 )
 
 // A table travels to where another kernel executes it. There it is read under an emulated processor, where a start waits for it: three
-// hundred steps as JSON objects took longer than their execution. So it is a list of numbers (varint) and of texts with their lengths:
+// hundred steps as JSON objects took longer than their execution, and the same bytes as a text of a JSON object half as long. So it is a list
+// of numbers (varint) and of texts with their lengths, on its own:
 //
 //	table   count, steps
 //	step    name, layer, call, count, arguments, count, tolerated errors, 0 or the exact result and 1
 //	arg     kind, number, then by kind: a text; bytes; or a count and texts
 //
-// The texts of numbers, which only print, stay behind. In JSON the whole is a text in base64.
+// The texts of numbers, which only print, stay behind.
 
-// MarshalJSON writes the table so that UnmarshalJSON makes one of it that does the same.
-func (t Table) MarshalJSON() ([]byte, error) {
-	b := t.appendWire(make([]byte, 0, 96*len(t)+8))
-	out := make([]byte, 0, base64.StdEncoding.EncodedLen(len(b))+2)
-	return append(base64.StdEncoding.AppendEncode(append(out, '"'), b), '"'), nil
+// MarshalBinary writes the table so that UnmarshalBinary makes one of it that does the same. Its error is nil.
+func (t Table) MarshalBinary() ([]byte, error) {
+	return t.appendWire(make([]byte, 0, 96*len(t)+8)), nil
 }
 
 func (t Table) appendWire(b []byte) []byte {
@@ -64,20 +62,9 @@ func (t Table) appendWire(b []byte) []byte {
 
 var errWire = errors.New("a table that ends in the middle")
 
-// UnmarshalJSON reads what MarshalJSON wrote. What it accepts need not be valid: see Validate.
-func (t *Table) UnmarshalJSON(b []byte) error {
-	if string(b) == "null" {
-		*t = nil
-		return nil
-	}
-	if len(b) < 2 || b[0] != '"' {
-		return errors.New("a table that is no text")
-	}
-	raw, err := base64.StdEncoding.AppendDecode(nil, b[1:len(b)-1])
-	if err != nil {
-		return fmt.Errorf("a table: %w", err)
-	}
-	r := wireReader{b: raw}
+// UnmarshalBinary reads what MarshalBinary wrote. What it accepts need not be valid: see Validate.
+func (t *Table) UnmarshalBinary(b []byte) error {
+	r := wireReader{b: bytes.Clone(b), s: string(b)}
 	list := make(Table, r.count())
 	for i := range list {
 		list[i] = r.step()
@@ -94,8 +81,10 @@ func (t *Table) UnmarshalJSON(b []byte) error {
 
 // A wireReader reads to the first error, from which on everything is zero.
 type wireReader struct {
-	b   []byte
-	err error
+	b    []byte
+	s    string // all of it: texts are parts of one
+	args []Arg  // room for arguments
+	err  error
 }
 
 func (r *wireReader) number() uint64 {
@@ -125,10 +114,23 @@ func (r *wireReader) bytes() []byte {
 	return b
 }
 
+func (r *wireReader) text() string {
+	n := r.count()
+	at := len(r.s) - len(r.b)
+	if r.err != nil {
+		return ""
+	}
+	r.b = r.b[n:]
+	return r.s[at : at+n]
+}
+
 func (r *wireReader) step() Step {
-	s := Step{Name: string(r.bytes()), Layer: string(r.bytes()), Call: string(r.bytes())}
+	s := Step{Name: r.text(), Layer: r.text(), Call: r.text()}
 	if n := r.count(); n > 0 {
-		s.Args = make([]Arg, n)
+		if n > len(r.args) {
+			r.args = make([]Arg, max(n, 128))
+		}
+		s.Args, r.args = r.args[:n:n], r.args[n:]
 	}
 	for i := range s.Args {
 		s.Args[i] = r.arg()
@@ -155,13 +157,13 @@ func (r *wireReader) arg() Arg {
 	a.n = r.number()
 	switch a.kind {
 	case kindPath, kindHanded:
-		a.text = string(r.bytes())
+		a.text = r.text()
 	case kindStruct, kindFilter:
 		a.b = r.bytes()
 	case kindStrings:
 		n := r.count()
 		for range n {
-			a.v = append(a.v, string(r.bytes()))
+			a.v = append(a.v, r.text())
 		}
 	}
 	return a
