@@ -292,16 +292,3 @@ func (h *Host) data(body []byte, e *Event) error {
 	}
 	return nil
 }
-
-// Answered reports whether the guest's answer to a probe is one that the plan wants.
-func Answered(p plan.Probe, got string) bool {
-	if len(p.Want) == 0 {
-		return got == "success"
-	}
-	for _, e := range p.Want {
-		if got == e.Name() {
-			return true
-		}
-	}
-	return false
-}

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"cellos.io/cellos/cell"
+	"cellos.io/cellos/plan"
 )
 
 // Hello is the guest's first message: which kernel answers. The plan was made for facts about it; the host compares.
@@ -142,4 +143,17 @@ func Clean(s string, max int) string {
 		b.WriteString("…")
 	}
 	return b.String()
+}
+
+// Answered reports whether the guest's answer to a probe is one that the plan wants.
+func Answered(p plan.Probe, got string) bool {
+	if len(p.Want) == 0 {
+		return got == "success"
+	}
+	for _, e := range p.Want {
+		if got == e.Name() {
+			return true
+		}
+	}
+	return false
 }

@@ -1,5 +1,7 @@
 package sysabi
 
+import "strconv"
+
 // Errno is a Linux error number, as errno(3) lists them for every architecture with the generic table
 // (include/uapi/asm-generic/errno.h: amd64, arm64 and riscv64 share it). Zero means no error.
 //
@@ -14,7 +16,7 @@ func (e Errno) Name() string {
 	if int(e) < len(errnos) && errnos[e].name != "" {
 		return errnos[e].name
 	}
-	return "errno " + utoa(uint64(e))
+	return "errno " + strconv.Itoa(int(e))
 }
 
 // Error returns the text of strerror(3), in lower case, such as "operation not permitted".
@@ -23,18 +25,6 @@ func (e Errno) Error() string {
 		return errnos[e].text
 	}
 	return e.Name()
-}
-
-func utoa(n uint64) string {
-	var b [20]byte
-	i := len(b)
-	for {
-		i--
-		b[i] = byte('0' + n%10)
-		if n /= 10; n == 0 {
-			return string(b[i:])
-		}
-	}
 }
 
 // The error numbers.

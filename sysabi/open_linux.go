@@ -1,6 +1,10 @@
 package sysabi
 
-import "golang.org/x/sys/unix"
+import (
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
 
 // OpenInRoot opens a path O_PATH, close-on-exec, as a process with the root directory root would, following no symbolic link in any
 // component. See RESOLVE_IN_ROOT in openat2(2).
@@ -18,6 +22,6 @@ func OpenInRoot(root int, path string) (int, error) {
 
 // Reopen opens what an O_PATH descriptor stands for, for reading, close-on-exec.
 func Reopen(fd int) (int, error) {
-	n, err := unix.Open("/proc/self/fd/"+utoa(uint64(fd)), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	n, err := unix.Open("/proc/self/fd/"+strconv.Itoa(fd), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	return n, fromUnix(err)
 }
