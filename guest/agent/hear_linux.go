@@ -97,6 +97,7 @@ func (l *life) hear() {
 			resize(c, b)
 		case t == guest.TypePing:
 			l.m.send(guest.TypePong)
+			relieve()
 		case t == guest.TypeArrive && l.link != nil:
 			sysabi.WriteNow(l.linkFD, b) // a packet for which there is no room is lost, as on every link
 		case t == guest.TypeAnswer && l.asks.hear(b):
