@@ -121,11 +121,12 @@ func (s *Store) Root(digest, arch string) (Root, error) {
 
 // Spool makes a file that is gone when it is closed.
 func (s *Store) Spool() (*os.File, error) {
-	f, err := os.CreateTemp(s.dir, "new-")
+	f, _, drop, err := s.fresh()
 	if err != nil {
 		return nil, fmt.Errorf("making an image: %w", err)
 	}
-	return f, os.Remove(f.Name())
+	drop()
+	return f, nil
 }
 
 // AddRoot makes the file system of an image whose tree is given.

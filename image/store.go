@@ -119,15 +119,13 @@ func (s *Store) add(ctx context.Context, ext string, fill func(*os.File) error) 
 	return s.open(digest, ext)
 }
 
-// fresh makes a file for a new image. Where the file system can, it has no name until it is linked: whoever is killed leaves nothing.
+// fresh makes a file for a new image or record. Where the file system can, it has no name until it is linked: whoever is killed leaves nothing.
 func (s *Store) fresh() (f *os.File, link func(path string) error, drop func(), err error) {
 	if fd, err := sysabi.UnnamedFile(s.dir, 0o600); err == nil {
 		f := os.NewFile(uintptr(fd), s.dir)
 		return f, func(path string) error { return sysabi.LinkFile(fd, path) }, func() {}, nil
 	}
-	var b [8]byte
-	rand.Read(b[:]) // never fails (crypto/rand)
-	tmp := filepath.Join(s.dir, "new-"+hex.EncodeToString(b[:]))
+	tmp := s.temporary()
 	if f, err = os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
 		return nil, nil, nil, err
 	}
@@ -211,14 +209,36 @@ func (s *Store) write(name string, v any) error {
 	if err != nil {
 		return err
 	}
-	var r [8]byte
-	rand.Read(r[:]) // never fails (crypto/rand)
-	tmp := filepath.Join(s.dir, "new-"+hex.EncodeToString(r[:]))
-	if err := os.WriteFile(tmp, append(b, '\n'), 0o600); err != nil {
+	f, link, drop, err := s.fresh()
+	if err != nil {
+		return err
+	}
+	defer drop()
+	defer f.Close()
+	if _, err := f.Write(append(b, '\n')); err != nil {
+		return err
+	}
+	path := filepath.Join(s.dir, name)
+	if err := link(path); !errors.Is(err, fs.ErrExist) && !errors.Is(err, sysabi.EEXIST) {
+		return err
+	}
+	// Another one takes its place, at once for whoever reads it.
+	tmp := s.temporary()
+	if err := link(tmp); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, path); err != nil {
 		os.Remove(tmp)
 		return err
 	}
-	return os.Rename(tmp, filepath.Join(s.dir, name))
+	return nil
+}
+
+// temporary is a name that nothing has.
+func (s *Store) temporary() string {
+	var b [8]byte
+	rand.Read(b[:]) // never fails (crypto/rand)
+	return filepath.Join(s.dir, "new-"+hex.EncodeToString(b[:]))
 }
 
 // Initramfs returns the initial file system for a kernel: the program as /init, and the kernel's modules.
