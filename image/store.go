@@ -107,7 +107,7 @@ func (s *Store) add(ctx context.Context, ext string, fill func(*os.File) error) 
 	path := s.path(digest, ext)
 	if err == nil {
 		// The same bytes may be there, and in use by a machine: then they stay.
-		if err = link(path); errors.Is(err, fs.ErrExist) || errors.Is(err, sysabi.EEXIST) {
+		if err = link(path); taken(err) {
 			err = nil
 		}
 	}
@@ -137,6 +137,9 @@ func (s *Store) fresh() (f *os.File, link func(path string) error, drop func(), 
 	}
 	return f, func(path string) error { return os.Link(tmp, path) }, drop, nil
 }
+
+// taken reports whether linking met a name that is there.
+func taken(err error) bool { return errors.Is(err, fs.ErrExist) || errors.Is(err, sysabi.EEXIST) }
 
 func digestOf(ctx context.Context, f io.ReaderAt) (string, error) {
 	h := sha256.New()
@@ -219,7 +222,7 @@ func (s *Store) write(name string, v any) error {
 		return err
 	}
 	path := filepath.Join(s.dir, name)
-	if err := link(path); !errors.Is(err, fs.ErrExist) && !errors.Is(err, sysabi.EEXIST) {
+	if err := link(path); !taken(err) {
 		return err
 	}
 	// Another one takes its place, at once for whoever reads it.
