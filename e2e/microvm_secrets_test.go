@@ -2,11 +2,7 @@ package e2e
 
 import (
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 )
 
@@ -44,27 +40,12 @@ except OSError: pass
 print(hear(s))
 gone = [ask(line("LARGE")) for _ in range(20)]'`
 	onMachines(t, func(t *testing.T, b *bench) {
-		var reads, revoked atomic.Int32
-		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			switch r.URL.Path {
-			case "/v1/auth/approle/login":
-				io.WriteString(w, `{"auth":{"client_token":"hunter-token"}}`)
-			case "/v1/secret/data/K":
-				fmt.Fprintf(w, `{"data":{"data":{"K":"hunter-%d"}}}`, reads.Add(1))
-			case "/v1/secret/data/LARGE":
-				fmt.Fprintf(w, `{"data":{"data":{"LARGE":"%s"}}}`, large)
-			case "/v1/auth/token/revoke-self":
-				revoked.Add(1)
-			default:
-				w.WriteHeader(404)
-			}
-		}))
-		defer s.Close()
-		b.env = append(b.env, "CELLOS_BROKER=vault-approle", "CELLOS_VAULT_ADDR="+s.URL+"/", "CELLOS_VAULT_ROLE_ID=rid", "CELLOS_VAULT_SECRET_ID=hunter-sid")
+		s := newLeases(t, map[string]string{"LARGE": large})
+		b.env = append(b.env, s.env()...)
 		r := b.cellos("run", secretDocument(b, "", `["K","LARGE"]`, script, ""))
 		want := "700 directory\n600 socket\nruntimeLeasedBroker\nhunter-2\nhunter-3\n1\nread-only\n" + `b'{"error":"unauthorized"}\n' b''` + fmt.Sprintf("\n%d\n100\nb''\n", len(large))
-		if got := r.ok(t); got != want || revoked.Load() != 1 {
-			t.Errorf("%q, %d revocations\n%s", got, revoked.Load(), r.err)
+		if got := r.ok(t); got != want || s.revoked.Load() != 1 {
+			t.Errorf("%q, %d revocations\n%s", got, s.revoked.Load(), r.err)
 		}
 		r.fails(t, 0, `unknown secret key "OTHER"`)
 		if events := b.cellos("show", "--events", "last").ok(t); !strings.Contains(events, `{"name":"K","taken":102}`) || !strings.Contains(events, `"name":"OTHER","what":"secret"`) || strings.Contains(events, "hunter-") {

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 )
 
@@ -109,17 +108,8 @@ func TestScrubbedOutput(t *testing.T) {
 // TestScrubbedLeases: a value that is not known before the command asks for it is scrubbed from then on, from its output and from the events.
 func TestScrubbedLeases(t *testing.T) {
 	each(t, func(t *testing.T, u user) {
-		var reads atomic.Int32
-		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			switch r.URL.Path {
-			case "/v1/auth/approle/login":
-				io.WriteString(w, `{"auth":{"client_token":"hunter-token"}}`)
-			case "/v1/secret/data/K":
-				fmt.Fprintf(w, `{"data":{"data":{"K":"hunter-%d"}}}`, reads.Add(1))
-			}
-		}))
-		defer s.Close()
-		b := secretBench(t, u, "CELLOS_BROKER=vault-approle", "CELLOS_VAULT_ADDR="+s.URL+"/", "CELLOS_VAULT_ROLE_ID=rid", "CELLOS_VAULT_SECRET_ID=hunter-sid")
+		s := newLeases(t, nil)
+		b := secretBench(t, u, s.env()...)
 		d := secretDocument(b, "", `["K"]`, `printf hunter-; K=$(/opt/cellos secret get K); touch "file-$K"; echo $K; /opt/cellos secret get K`, "")
 		r := b.cellos("run", "--scrub-output", d)
 		if got := r.ok(t); got != "hunter-[secret]\n[secret]" {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 )
 
@@ -175,31 +174,15 @@ func TestSecretsOnRequest(t *testing.T) {
 // TestLeasedSecrets: one login, every request asks the server again, and the token is revoked at the end.
 func TestLeasedSecrets(t *testing.T) {
 	everywhere(t, func(t *testing.T, u user) {
-		var reads, revoked atomic.Int32
-		fail := atomic.Bool{}
-		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			switch r.URL.Path {
-			case "/v1/auth/approle/login":
-				io.WriteString(w, `{"auth":{"client_token":"hunter-token"}}`)
-			case "/v1/secret/data/K":
-				fmt.Fprintf(w, `{"data":{"data":{"K":"hunter-%d"}}}`, reads.Add(1))
-			case "/v1/auth/token/revoke-self":
-				if revoked.Add(1); fail.Load() {
-					http.Error(w, "hunter-body", 500)
-				}
-			default:
-				w.WriteHeader(404)
-			}
-		}))
-		defer s.Close()
-		b := secretBench(t, u, "CELLOS_BROKER=vault-approle", "CELLOS_VAULT_ADDR="+s.URL+"/", "CELLOS_VAULT_ROLE_ID=rid", "CELLOS_VAULT_SECRET_ID=hunter-sid")
+		s := newLeases(t, nil)
+		b := secretBench(t, u, s.env()...)
 		d := secretDocument(b, "", `["K"]`, `/opt/cellos secret get K; echo; /opt/cellos secret get K`, "")
 		r := b.cellos("run", d)
-		if got := r.ok(t); got != "hunter-2\nhunter-3" || revoked.Load() != 1 {
-			t.Errorf("%q, %d revocations", got, revoked.Load())
+		if got := r.ok(t); got != "hunter-2\nhunter-3" || s.revoked.Load() != 1 {
+			t.Errorf("%q, %d revocations", got, s.revoked.Load())
 		}
 		nowhere(t, b, r, "hunter-")
-		fail.Store(true)
+		s.fail.Store(true)
 		r = b.cellos("run", d)
 		r.fails(t, 123, "secret revoke: vault token revoke-self returned 500 Internal Server Error")
 		nowhere(t, b, r, "hunter-")
